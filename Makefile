@@ -1,0 +1,54 @@
+# Everything that the project needs is installed here: a new machine has git, Python 3.11 or newer, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROVIDERS := $(patsubst %/pyproject.toml,./%,$(wildcard providers/*/pyproject.toml))
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Two processes: the races start many more of their own.
+TESTS := -n 2 --dist loadgroup
+
+.PHONY: help demo test check lint types soak bench docs clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+$(VENV)/core: pyproject.toml constraints.txt $(wildcard providers/*/pyproject.toml)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gc-credhelper needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt -e '.[sandbox]' $(addprefix -e ,$(PROVIDERS))
+	@touch $@
+
+$(VENV)/dev: $(VENV)/core
+	$(PIP) install -c constraints.txt $$($(BIN)/python tools/dev_requirements.py)
+	@touch $@
+
+demo: $(VENV)/core ## print an ExecCredential, obtained over HTTP from the sandbox
+	@$(BIN)/gc-credhelper sandbox -- $(BIN)/gc-credhelper token
+
+test: lint types ## everything that CI runs
+	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
+
+check: $(VENV)/dev ## the tests alone, without coverage
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/dev ## ruff and the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/dev ## mypy, strict
+	$(BIN)/mypy
+	$(BIN)/mypy tests bench tools
+
+soak: $(VENV)/dev ## the races at the counts of the figures (minutes)
+	$(BIN)/python -m pytest -m soak -n 0 -s --timeout 1800
+
+bench: $(VENV)/dev ## ratios, measured side by side
+	$(BIN)/python bench/hit.py
+
+docs: $(VENV)/dev ## run every command that README and docs show
+	$(BIN)/python -m pytest tests/docs
+
+clean: ## forget the environment and what tools left
+	rm -rf $(VENV) .build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,39 @@
+"""gc-credhelper: a valid Genesys Cloud token for any tool in a pipeline.
+
+The public names are loaded when first used, so that a cache hit does not pay for them.
+"""
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "AccessToken": "tokens",
+    "ClientCredentials": "credentials",
+    "CredentialsError": "errors",
+    "Error": "errors",
+    "InvalidClient": "errors",
+    "LifetimeError": "errors",
+    "PluginError": "errors",
+    "RateLimited": "errors",
+    "Secret": "credentials",
+    "TemporaryError": "errors",
+    "TokenError": "errors",
+    "TokenSource": "source",
+    "UsageError": "errors",
+    "token_source": "app",
+}
+
+__all__ = [*_WHERE]  # noqa: PLE0604  # the keys are strings
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module("." + _WHERE[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

@@ -1,0 +1,71 @@
+"""main(): serve a recorded plan from the cache, or hand over to the full program."""
+
+import sys
+import time
+
+try:
+    import posix
+except ImportError:  # pragma: no cover  # Windows
+    posix = None  # type: ignore[assignment]
+
+
+def hit(argv: "list[str]", environ: "dict[bytes, bytes]") -> "int | None":
+    """Serve from the cache and return the exit code; None when the full program must run. Nothing is locked."""
+    from . import filestore, output, plan, tokens
+
+    inputs = plan.Inputs(argv, environ)
+    home = plan.cache_home(inputs)[0]
+    try:
+        fd = filestore.open_dir(home[1:], ours=home[0] == "+")
+        known = plan.recall(inputs, filestore.read(fd, plan.note_name(inputs)))
+        if known is None or not known.store:
+            return None
+        state = fd if known.state == home else filestore.open_dir(known.state[1:], ours=known.state[0] == "+")
+        store = fd if known.store == home else filestore.open_dir(known.store[1:], ours=known.store[0] == "+")
+        mark = filestore.changed_at(state, known.key + ".rejected")
+        entry = tokens.load(filestore.read(store, known.key + ".token").decode("latin-1"), known.key)
+    except (OSError, filestore.Unsafe):
+        return None
+    if entry is None or entry[1] != mark:
+        return None
+    token = entry[0]
+    now = time.time()
+    if now >= token.refresh_at or not token.usable(now, known.min_ttl):
+        return None
+    return output.emit(output.FORMATS[known.format](token, known.api_version))
+
+
+def full_start() -> None:
+    """Do the rest of an ordinary start: the launcher skipped `site`. User and PYTHON* variables stay ignored.
+
+    In layouts that site does not know under -I (`pip install --user`, `--target`) the directory that holds this package
+    comes where a user site would: after the standard library, before site-packages.
+    """
+    import os
+    import site
+
+    known = len(sys.path)
+    site.main()
+    home = os.path.realpath(os.path.dirname(os.path.dirname(__file__)))
+    if home not in map(os.path.realpath, sys.path):
+        found, sys.path[known:] = sys.path[known:], []
+        site.addsitedir(home)
+        sys.path += found
+
+
+def main() -> int:
+    """Entry point of the launcher, of the console script and of `python -m gc_credhelper`."""
+    if posix:
+        code = hit(sys.argv[1:], posix.environ)
+        if code is not None:
+            # Nothing is open that needs an ordinary end, which would cost as much as the hit.
+            posix._exit(code)  # noqa: SLF001  # its public name
+    if sys.flags.no_site:
+        full_start()
+    from . import cli
+
+    return cli.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""App: the composition root, the one module that knows every concrete class; and `token_source` for libraries."""
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from . import notes, plan, plugins
+from .command import CommandProvider, check_config_file
+from .config import Flags, Layers
+from .credentials import check_client_id
+from .deadline import Deadline
+from .entry import Entry, Whose
+from .errors import UsageError
+from .exchange import TokenExchanger
+from .fetch import Fetch
+from .filecache import FileCache
+from .plan import Inputs, Plan
+from .plugins import CACHES, PROVIDERS, Reference
+from .private import PrivateDir
+from .regions import Endpoints, endpoints
+from .report import LogReport, Report
+from .roles import CacheBackend, Context, CredentialProvider
+from .settings import SETTINGS, Layer
+from .source import TokenSource
+from .transport import Transport
+
+
+class App:
+    """What one command line, or one library call, resolved to. Each part is built when it is first needed."""
+
+    def __init__(self, inputs: Inputs, flags: Flags, report: Report) -> None:
+        """UsageError, PluginError. Reads the config file and loads the plug-ins that are named; asks no store."""
+        self.inputs = inputs
+        self.report = report
+        rows = {row.name: row for row in SETTINGS}
+        layers = Layers(inputs, flags)
+        self._provider = Reference.parse(layers.one(rows["provider"]).value)
+        self._caches = [Reference.parse(item) for item in layers.one(rows["cache"]).value]
+        if any(reference.name == "none" for reference in self._caches):
+            if len(self._caches) > 1:
+                raise UsageError("cache none stands beside another cache", hint="name none alone, or the others")
+            self._caches = []
+        self._provider_class = plugins.load(PROVIDERS, self._provider.name)
+        self._cache_classes = [plugins.load(CACHES, reference.name) for reference in self._caches]
+        for loaded in (self._provider_class, *self._cache_classes):
+            rows |= {row.name: row for row in loaded.settings}
+        tables = {name.rpartition(".")[0] for name in rows}
+        self.rows = rows
+        self.settings = layers.resolve(rows.values(), tables, plugins.known_names)
+
+    @functools.cached_property
+    def endpoints(self) -> Endpoints:
+        """The two URLs."""
+        return endpoints(self.settings)
+
+    @functools.cached_property
+    def directory(self) -> PrivateDir:
+        """The cache directory: locks, notes, gates, rejections, and the file cache unless it has its own."""
+        path = self.settings["cache_dir"]
+        return PrivateDir(plan.place(path, ours=False) if path else plan.cache_home(self.inputs)[0])
+
+    @functools.cached_property
+    def caches(self) -> Sequence[tuple[str, CacheBackend]]:
+        """Near to far."""
+        return [
+            (reference.name, cls(self._context("cache", cls, reference)))
+            for reference, cls in zip(self._caches, self._cache_classes, strict=True)
+        ]
+
+    @functools.cached_property
+    def provider(self) -> CredentialProvider:
+        """The one provider. UsageError, CredentialsError when what it needs is missing or ambiguous."""
+        context = self._context("provider", self._provider_class, self._provider)
+        if self._provider_class is CommandProvider and Layer.PROFILE in (
+            self.settings.origin("provider").layer,
+            self.settings.origin("command.argv").layer,
+        ):
+            check_config_file(self.settings["config"])
+        provider: CredentialProvider = self._provider_class(context)
+        return provider
+
+    def _context(self, role: str, cls: Any, reference: Reference) -> Context:
+        """The reference fills the locator of its role, unless a nearer layer sets that."""
+        values = {row.name: self.settings[row.name] for row in cls.settings}
+        if reference.reference:
+            if cls.locator is None:
+                raise UsageError(f"the {role} {reference.name} takes no reference ({self.settings.origin(role)})")
+            if not self.settings.nearer(cls.locator, role):
+                origin = self.settings.origin(role)
+                values[cls.locator] = self.rows[cls.locator].read(reference.reference, origin).value
+        return Context(values, self.inputs, self.report, self.directory)
+
+    @functools.cached_property
+    def source(self) -> TokenSource:
+        """The use case, with everything that it is handed."""
+        pinned = self.settings["client_id"]
+        certificate, key = self.settings["client_cert"], self.settings["client_key"]
+        if key and not certificate:
+            raise UsageError(f"client_key ({self.settings.origin('client_key')}) is set, but client_cert is not")
+        exchanger = TokenExchanger(
+            self.endpoints.token_url,
+            self.settings["client_auth"],
+            self.endpoints.decided_by,
+            Transport((certificate, key) if key else certificate),
+            self.report,
+        )
+        fetch = Fetch(lambda: self.provider, exchanger, pinned and check_client_id(pinned), self.report)
+
+        def find(deadline: Deadline) -> Entry:
+            known = fetch.known_client_id() or notes.recalled_client_id(self.home, self.inputs)
+            return self.entry(known or fetch.ask_client_id(deadline))
+
+        return TokenSource(
+            find=find,
+            reopen=self.entry,
+            fetch=fetch,
+            seconds=self.settings["deadline"],
+            min_ttl=self.settings["min_ttl"],
+            report=self.report,
+        )
+
+    def entry(self, client_id: str) -> Entry:
+        """Everything under the key of that client."""
+        whose = Whose(self.endpoints.token_url, self.settings["client_auth"], client_id)
+        return Entry(whose, self.caches, self.directory, self.report)
+
+    @property
+    def home(self) -> PrivateDir:
+        """Where a launcher looks for notes: it knows the environment, and no profile yet."""
+        return PrivateDir(plan.cache_home(self.inputs)[0])
+
+    def leave_note(self, format: str, api_version: str) -> None:
+        """Let the next identical run be a hit."""
+        entry = self.source.entry()
+        nearest = self.caches[0][1] if self.caches else None
+        known = Plan(
+            key=entry.key,
+            client_id=entry.whose.client_id,
+            format=format,
+            api_version=api_version,
+            min_ttl=self.settings["min_ttl"],
+            state=self.directory.where,
+            store=nearest.directory.where if isinstance(nearest, FileCache) else "",
+        )
+        notes.leave(self.home, self.inputs, known, self.report)
+
+
+def environment() -> dict[bytes, bytes]:
+    """The environment as `Inputs` takes it."""
+    return {plan.encode(name): plan.encode(value) for name, value in os.environ.items()}
+
+
+def token_source(profile: str | None = None, **settings: object) -> TokenSource:
+    """A TokenSource with the same configuration, cache and single flight as the command.
+
+    `settings`: any setting of the reference by name, as a flag would give it (`region="eu-west-1"`); those of plug-ins
+    with two underscores for the dot (`vault__addr=…`). Warnings go to the logger `gc_credhelper`. UsageError,
+    PluginError at once; all else when a token is asked for.
+    """
+    given = {"profile": profile, **settings}
+    flags = {
+        name.replace("__", "."): (value, f"token_source argument {name}")
+        for name, value in given.items()
+        if value is not None
+    }
+    return App(Inputs([], environment()), flags, LogReport()).source

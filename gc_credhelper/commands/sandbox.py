@@ -1,0 +1,89 @@
+"""`sandbox`: a Genesys-like login and API on this machine, alone or around a command."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from ..cli import Parser
+from ..errors import PluginError, UsageError
+from ..plan import Inputs
+from ..report import Report
+
+FOREIGN = ("GC_CREDHELPER_", "GENESYS", "PURECLOUD")
+
+
+def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
+    """Serve until interrupted, or as long as the command after `--` runs."""
+    del inputs, report
+    own, command = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, None)
+    parser.usage = "gc-credhelper sandbox [OPTIONS] [-- COMMAND …]"
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="default: a free one")
+    parser.add_argument(
+        "--client", action="append", default=[], metavar="ID:SECRET", help="repeatable; default: one made up"
+    )
+    parser.add_argument("--lifetime", type=int, default=86_400, metavar="S", help="of the tokens, in seconds")
+    parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="before each answer, in seconds")
+    parser.add_argument("--users", type=int, default=50, metavar="N", help="of the organisation")
+    parser.add_argument("--fail", action="append", default=[], metavar="KIND[:COUNT]", help="let token requests fail")
+    parser.add_verbose()
+    options = parser.parse(own)
+    if command is not None and not command:
+        raise UsageError("there is no command after --", hint="gc-credhelper sandbox -- COMMAND …")
+    try:
+        from ..sandbox import command as around
+        from ..sandbox import server
+        from ..sandbox.options import Options
+    except ImportError as e:
+        if (e.name or "").startswith("gc_credhelper"):
+            raise
+        raise PluginError("the sandbox needs aiohttp", hint="pip install 'gc-credhelper[sandbox]'") from None
+    try:
+        chosen = Options(
+            port=options.port,
+            clients=[_client(text) for text in options.client],
+            lifetime=options.lifetime,
+            latency=options.latency,
+            users=options.users,
+            fail=options.fail,
+        )
+    except ValueError as e:
+        raise UsageError(str(e), hint="see gc-credhelper sandbox --help") from None
+    try:
+        if command is None:
+            return server.run(chosen, _say)
+        with tempfile.TemporaryDirectory(prefix="gc-credhelper-sandbox-") as directory:
+            return around.run_with_command(chosen, command, lambda ready: environment(ready, directory))
+    except OSError as e:
+        raise UsageError(f"port {options.port} cannot be had: {e.strerror}", hint="choose another, or none") from None
+
+
+def environment(ready: dict[str, str], directory: str) -> dict[str, str]:
+    """The environment of the command: this sandbox, and nothing that could reach a real organisation."""
+    config = Path(directory, "config.toml")
+    config.touch(0o600)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    return kept | {
+        "GC_CREDHELPER_TOKEN_URL": ready["token_url"],
+        "GC_CREDHELPER_API_URL": ready["api_url"],
+        "GC_CREDHELPER_PROVIDER": "env",
+        "GC_CREDHELPER_CACHE": "file",
+        "GC_CREDHELPER_CACHE_DIR": directory,
+        "GC_CREDHELPER_CONFIG": str(config),
+        "GENESYS_CLOUD_CLIENT_ID": ready["client_id"],
+        "GENESYS_CLOUD_CLIENT_SECRET": ready["client_secret"],
+    }
+
+
+def _client(text: str) -> tuple[str, str]:
+    client_id, colon, secret = text.partition(":")
+    if not colon or not client_id or not secret:
+        raise UsageError("--client takes ID:SECRET")
+    return client_id, secret
+
+
+def _say(ready: dict[str, str]) -> None:
+    from ..sandbox.server import ready_line
+
+    sys.stdout.write(ready_line(ready).rstrip("\n") + "\n")
+    sys.stdout.flush()

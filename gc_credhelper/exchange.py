@@ -1,0 +1,170 @@
+"""TokenExchanger: the client-credentials grant (RFC 6749 §4.4), its retries, and the reading of every answer.
+
+No text of the server is ever shown: it may repeat the secret, in clear or in any encoding. What is shown are status,
+the registered error codes of RFC 6749 §5.2, phrases that Genesys is known to send, and a correlation id.
+"""
+
+import base64
+import json
+import random
+import re
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from .credentials import ClientCredentials
+from .deadline import Deadline
+from .errors import Error, InvalidClient, RateLimited, TemporaryError, TokenError
+from .report import Report
+from .tokens import MAX_LIFETIME, AccessToken, advisory, is_b64token
+from .transport import LIMIT, Answer, Transport
+
+DEFAULT_LIFETIME = 300  # seconds, when the answer does not say: the shortest that a Genesys client can be set to
+_FIRST, _MOST = 0.5, 8.0  # seconds: bounds of the pauses between attempts
+_CODES = {
+    *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
+    *("invalid_scope", "access_denied", "server_error", "temporarily_unavailable"),
+}
+_PHRASES = ("client not found", "authentication failed", "rate limit exceeded")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class TokenExchanger:
+    """Posts the grant to one token URL."""
+
+    def __init__(self, token_url: str, client_auth: str, decided_by: str, transport: Transport, report: Report) -> None:
+        """`client_auth`: basic or body (RFC 6749 §2.3.1). `decided_by`: what named the URL, for the message."""
+        self._url = token_url
+        self._client_auth = client_auth
+        self._decided_by = decided_by
+        self._transport = transport
+        self._report = report
+
+    def exchange(self, credentials: ClientCredentials, deadline: Deadline) -> AccessToken:
+        """A new token. Temporary failures are tried again with full jitter until the deadline; a `Retry-After` that
+        does not fit ends it at once. InvalidClient, TokenError, RateLimited, TemporaryError, UsageError.
+        """
+        attempt = 0
+        while True:
+            try:
+                return self._once(credentials, deadline)
+            except TemporaryError as e:
+                pause = random.uniform(0, min(_MOST, _FIRST * 2**attempt))  # noqa: S311
+                if e.retry_after is not None:
+                    pause = e.retry_after + random.uniform(0, min(1.0, e.retry_after / 4))  # noqa: S311
+                if pause >= deadline.left():
+                    raise _gave_up(e, attempt + 1) from None
+                attempt += 1
+                self._report.note(f"attempt {attempt}: {e}; the next one in {pause:.1f} s")
+                time.sleep(pause)
+
+    def _once(self, credentials: ClientCredentials, deadline: Deadline) -> AccessToken:
+        form = {"grant_type": "client_credentials"}
+        headers = {}
+        if self._client_auth == "body":
+            form |= {"client_id": credentials.client_id, "client_secret": credentials.client_secret.reveal()}
+        else:
+            pair = f"{credentials.client_id}:{credentials.client_secret.reveal()}"
+            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        started = time.time()
+        answer = self._transport.post(self._url, form, headers, deadline)
+        if answer.status == HTTPStatus.OK:
+            return self._token(answer, started)
+        raise self._refusal(answer, credentials)
+
+    def _token(self, answer: Answer, started: float) -> AccessToken:
+        """RFC 6749 §5.1, checked: a captive portal answers 200 as well."""
+        found = parsed(answer)
+        if found is None:
+            kind = "larger than 64 KiB" if len(answer.body) > LIMIT else "not a JSON object"
+            hint = "a proxy, a login page or the wrong URL; check token_url and HTTPS_PROXY"
+            raise TokenError(f"the answer of the token endpoint is {kind}", hint=hint)
+        value, kind = found.get("access_token"), found.get("token_type", "Bearer")
+        if not isinstance(value, str) or not is_b64token(value):
+            raise TokenError("the answer holds no access_token (RFC 6750)", hint="is token_url a token endpoint?")
+        if not isinstance(kind, str) or kind.casefold() != "bearer":
+            raise TokenError("the answer's token_type is not bearer", hint="is token_url Genesys Cloud's?")
+        seconds = self._lifetime(found)
+        soft = advisory(seconds) * random.uniform(0.9, 1.1)  # noqa: S311  # or a fleet would refresh in step
+        return AccessToken(value, started, started + seconds, refresh_at=started + seconds - soft)
+
+    def _lifetime(self, found: dict[str, Any]) -> float:
+        raw = found.get("expires_in")
+        if raw is None:
+            self._report.warn(f"the server did not say how long the token lives; {DEFAULT_LIFETIME} s are assumed")
+            return DEFAULT_LIFETIME
+        if isinstance(raw, str) and re.fullmatch(r"[0-9]{1,10}", raw):
+            raw = int(raw)
+        if isinstance(raw, bool) or not isinstance(raw, int | float) or not 1 <= raw <= MAX_LIFETIME:
+            raise TokenError(
+                "the answer's expires_in is not a sane number of seconds", hint="is token_url Genesys Cloud's?"
+            )
+        return float(raw)
+
+    def _refusal(self, answer: Answer, credentials: ClientCredentials) -> Error:
+        """The error for every status but 200. The meaning is in the body: Genesys throttles with a 400."""
+        found = parsed(answer) or {}
+        code = found.get("error") if found.get("error") in _CODES else None
+        told = " ".join(str(found.get(name)) for name in ("description", "error_description")).casefold()
+        phrase = next((phrase for phrase in _PHRASES if phrase in told), "")
+        said = ", ".join(filter(None, (f"{answer.status}", code, phrase, _correlation(answer, credentials))))
+        wait = retry_after(answer, told)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS or phrase == "rate limit exceeded":
+            return RateLimited(
+                f"too many token requests ({said})", hint="share tokens among jobs with a cache", retry_after=wait
+            )
+        if code == "invalid_client":
+            return InvalidClient(
+                f"wrong secret, or wrong region ({said}); the server was chosen by {self._decided_by}",
+                hint="check that the client id and secret belong to this region, and that the OAuth client is active",
+            )
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.REQUEST_TIMEOUT:
+            return TemporaryError(f"the token endpoint failed ({said})", hint="try again", retry_after=wait)
+        if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+            return TokenError(
+                f"the token endpoint answered with a redirect ({said}), and a secret goes nowhere else",
+                hint="check region and token_url; a captive portal or a proxy's login page redirects as well",
+            )
+        hint = "the rest of the answer is not shown, because it may hold the secret"
+        if answer.status == HTTPStatus.FORBIDDEN:
+            hint = "is this machine's address allowed for the OAuth client? A proxy may have answered as well"
+        return TokenError(f"the token was refused ({said})", hint=hint)
+
+
+def parsed(answer: Answer) -> dict[str, Any] | None:
+    """The body as a JSON object; None when it is too large or anything else."""
+    if len(answer.body) > LIMIT:
+        return None
+    try:
+        found = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def retry_after(answer: Answer, told: str) -> float | None:
+    """Seconds to wait: from the header, a number or a date (RFC 9110 §10.2.3), else from "in [42] seconds"."""
+    raw = answer.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", raw):
+        return float(raw)
+    try:
+        return max(0.0, parsedate_to_datetime(raw).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        found = re.search(r"\[?([0-9]{1,6})\]? ?s(ec|\b)", told)
+        return float(found[1]) if found else None
+
+
+def _correlation(answer: Answer, credentials: ClientCredentials) -> str:
+    """The id that Genesys' support asks for, when it looks like one and has nothing of the secret."""
+    value = answer.headers.get("ININ-Correlation-Id", "").strip()
+    plain, secret = (text.replace("-", "").casefold() for text in (value, credentials.client_secret.reveal()))
+    if _UUID.fullmatch(value) and plain not in secret and secret not in plain:
+        return f"correlation id {value}"
+    return ""
+
+
+def _gave_up(error: TemporaryError, attempts: int) -> TemporaryError:
+    wait = f"; the server asks to wait {error.retry_after:.0f} s" if error.retry_after is not None else ""
+    times = f" after {attempts} attempts" if attempts > 1 else ""
+    return type(error)(f"{error}{wait}{times}", hint=error.hint, retry_after=error.retry_after)

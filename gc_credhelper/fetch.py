@@ -1,0 +1,110 @@
+"""Fetch: one exchange on behalf of an entry: gate, provider, exchanger, in this order."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from .credentials import ClientCredentials
+from .deadline import Deadline
+from .entry import Entry
+from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited
+from .exchange import TokenExchanger
+from .report import Report
+from .roles import CredentialProvider
+from .source import ClientChanged
+from .tokens import AccessToken
+
+T = TypeVar("T")
+
+_PROVIDER_SHARE = 0.6  # of the time that is left: the exchange needs some too
+_KEPT = 30  # seconds that credentials read for their id may wait to be used
+
+
+class Fetch:
+    """Reads the provider at most once for one token, however often it is asked on the way there."""
+
+    def __init__(
+        self,
+        provider: Callable[[], CredentialProvider],
+        exchanger: TokenExchanger,
+        pinned: str | None,
+        report: Report,
+    ) -> None:
+        """`provider`: builds it when first asked. `pinned`: the client id that a setting names, if one does."""
+        self._provider = provider
+        self._exchanger = exchanger
+        self._pinned = pinned
+        self._report = report
+        self._held: tuple[float, ClientCredentials] | None = None
+
+    def known_client_id(self) -> str | None:
+        """The id, when the setting or the provider knows it without asking a store."""
+        return self._pinned or self._guarded(lambda: self._provider().client_id())
+
+    def ask_client_id(self, deadline: Deadline) -> str:
+        """The id, from the provider's store."""
+        credentials = self._credentials(deadline)
+        self._held = (time.monotonic(), credentials)
+        return credentials.client_id
+
+    def __call__(self, entry: Entry, deadline: Deadline) -> AccessToken:
+        """A new token. ClientChanged when the provider holds another client now."""
+        self._wait(entry, deadline)
+        credentials = self._take() or self._credentials(deadline)
+        if credentials.client_id != entry.whose.client_id:
+            if self._pinned:
+                raise CredentialsError(
+                    f"the provider holds the client {credentials.client_id}, but client_id says {self._pinned}",
+                    hint="mend or unset the setting client_id",
+                )
+            self._held = (time.monotonic(), credentials)
+            raise ClientChanged(credentials.client_id)
+        entry.gate.check(credentials.client_secret)
+        try:
+            token = self._exchanger.exchange(credentials, deadline)
+        except InvalidClient as e:
+            entry.gate.refused(credentials.client_secret, e)
+            raise
+        except RateLimited as e:
+            entry.gate.rate_limited(e)
+            raise
+        entry.gate.open()
+        self._report.note(f"a new token was issued; it lives {token.lifetime:.0f} s")
+        return token
+
+    def _wait(self, entry: Entry, deadline: Deadline) -> None:
+        """For the gate, when that is possible within the deadline."""
+        wait = entry.gate.wait()
+        if wait >= deadline.left():
+            raise RateLimited(
+                f"the server asked this client to wait before it asks for another token; {wait:.0f} s are left",
+                hint="try again after that time",
+                retry_after=wait,
+            )
+        if wait:
+            time.sleep(min(deadline.left(), wait + random.uniform(0, 0.2)))  # noqa: S311
+
+    def _take(self) -> ClientCredentials | None:
+        held, self._held = self._held, None
+        return held[1] if held and time.monotonic() - held[0] < _KEPT else None
+
+    def _credentials(self, deadline: Deadline) -> ClientCredentials:
+        credentials = self._guarded(lambda: self._provider().credentials(deadline.share(_PROVIDER_SHARE)))
+        if not isinstance(credentials, ClientCredentials):
+            raise PluginError(
+                "the credential provider did not return ClientCredentials", hint="ask its author to mend it"
+            )
+        return credentials
+
+    @staticmethod
+    def _guarded(ask: Callable[[], T]) -> T:
+        """A plug-in may raise anything, and a foreign text may hold the secret: only the kind of it is shown."""
+        try:
+            return ask()
+        except Error:
+            raise
+        except Exception as e:
+            raise PluginError(
+                f"the credential provider failed ({type(e).__name__})", hint="ask its author to mend it"
+            ) from e

@@ -1,0 +1,88 @@
+"""Gate: what the server said to one process of this machine, so that the others of the same key do not ask again.
+
+A rate limit binds everyone for the time that the server asked for. A refused secret binds only callers with the same
+secret, known by a salt and 32 bits of its HMAC-SHA-256: too few to search for the secret by, enough that a mended one
+opens the gate at once. It never delays a caller who holds a valid token.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from typing import Any
+
+from .credentials import Secret
+from .errors import InvalidClient, RateLimited
+from .private import PrivateDir
+from .private_portable import Unsafe
+
+MOST_RATE = 300  # seconds, whatever a header or a record says
+MOST_REFUSED = 60
+_UNTOLD = 10  # seconds for a rate limit that came without a time to wait
+
+
+class Gate:
+    """The gate of one key. A gate that cannot be read is open; one that cannot be written stays open."""
+
+    def __init__(self, directory: PrivateDir, key: str) -> None:
+        self._directory = directory
+        self._name = f"{key}.gate"
+
+    def wait(self) -> float:
+        """Seconds until a token may be asked for again after a rate limit; 0 when it may be now."""
+        record = self._read()
+        return self._left(record, MOST_RATE) if record.get("kind") == "rate-limit" else 0.0
+
+    def check(self, secret: Secret) -> None:
+        """InvalidClient, as the server said it a moment ago about this very secret."""
+        record = self._read()
+        left = self._left(record, MOST_REFUSED) if record.get("kind") == "refused" else 0.0
+        if left and hmac.compare_digest(_bits(secret, str(record.get("salt"))), str(record.get("bits"))):
+            raise InvalidClient(
+                f"{record.get('message')} (said {MOST_REFUSED - left:.0f} s ago; the server is not asked again yet)",
+                hint=str(record.get("hint")),
+            )
+
+    def rate_limited(self, error: RateLimited) -> None:
+        """Close it for everyone."""
+        seconds = _UNTOLD if error.retry_after is None else error.retry_after
+        self._write({"kind": "rate-limit", "seconds": min(seconds, MOST_RATE)})
+
+    def refused(self, secret: Secret, error: InvalidClient) -> None:
+        """Close it for callers with this secret. The error's text is ours and holds nothing that the server sent."""
+        salt = secrets.token_hex(16)
+        record = {"salt": salt, "bits": _bits(secret, salt), "message": str(error), "hint": error.hint}
+        self._write({"kind": "refused", "seconds": MOST_REFUSED, **record})
+
+    def open(self) -> None:
+        """A token was issued."""
+        try:
+            self._directory.remove(self._name)
+        except (OSError, Unsafe):
+            return
+
+    @staticmethod
+    def _left(record: dict[str, Any], most: float) -> float:
+        at, seconds = record.get("at"), record.get("seconds")
+        if not isinstance(at, int | float) or not isinstance(seconds, int | float):
+            return 0.0
+        now = time.time()
+        return max(0.0, at + min(seconds, most) - now) if at <= now else 0.0
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            record = json.loads(self._directory.read(self._name))
+        except (OSError, Unsafe, ValueError, RecursionError):
+            return {}
+        return record if isinstance(record, dict) and record.get("version") == 1 else {}
+
+    def _write(self, record: dict[str, Any]) -> None:
+        try:
+            self._directory.write(self._name, json.dumps({"version": 1, "at": time.time(), **record}).encode())
+        except (OSError, Unsafe):
+            return
+
+
+def _bits(secret: Secret, salt: str) -> str:
+    return hmac.digest(salt.encode(), secret.reveal().encode(), hashlib.sha256).hex()[:8]

@@ -1,0 +1,142 @@
+"""LocalLock: one holder per key among the threads and processes of this machine.
+
+The kernel drops the file's lock when its holder dies, however it dies. It is only ever tried, never waited for, so that
+a caller can look for a fresh entry between two tries and no file system can hang it. Lock files are never deleted: a
+lock on a deleted file excludes nobody.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+
+from .private import PrivateDir
+from .private_portable import Unsafe
+from .report import Report
+
+_threads: dict[str, threading.Lock] = {}
+_guard = threading.Lock()
+_held: set[int] = set()
+_NAME = 300  # characters of a holder's name that are believed
+
+if sys.platform != "win32":
+    import fcntl
+
+    def _try_lock(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_UN)  # closing alone would leave it to a child that was forked meanwhile
+
+else:  # pragma: no cover
+    import msvcrt
+
+    _BYTE = 1 << 30  # far behind the holder's name, which others want to read
+
+    def _try_lock(fd: int) -> bool:
+        os.lseek(fd, _BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError as e:
+            if e.errno in (errno.EACCES, errno.EDEADLK):
+                return False
+            raise
+        return True
+
+    def _unlock(fd: int) -> None:
+        os.lseek(fd, _BYTE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
+
+class LocalLock:
+    """`with lock.attempt() as mine:`, where `mine` is False when somebody else holds it."""
+
+    def __init__(self, directory: PrivateDir | None, key: str, report: Report) -> None:
+        """`directory`: where the lock file lies; None to exclude only the threads of this process."""
+        self._directory = directory
+        self._name = f"{key}.lock"
+        self._id = f"{directory.where if directory else ''}\0{key}"
+        self._report = report
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[bool]:
+        """Try once. A lock that cannot exist (read-only, full, none on this file system) is done without, and said."""
+        with _guard:
+            thread = _threads.setdefault(self._id, threading.Lock())
+        if not thread.acquire(blocking=False):
+            yield False
+            return
+        try:
+            with self._file() as mine:
+                yield mine
+        finally:
+            thread.release()
+
+    @contextlib.contextmanager
+    def _file(self) -> Iterator[bool]:
+        fd = mine = None
+        try:
+            if self._directory:
+                fd = self._directory.open_lock(self._name)
+                mine = _try_lock(fd)
+        except (OSError, Unsafe) as e:
+            self._report.warn(
+                f"no lock can be held in {self._where} ({reason(e)}): every process may ask for a token",
+                topic=self._where,
+            )
+        if fd is None:
+            yield True
+            return
+        _held.add(fd)
+        try:
+            if mine:
+                with contextlib.suppress(OSError):
+                    os.lseek(fd, 0, os.SEEK_SET)
+                    os.ftruncate(fd, 0)
+                    os.write(fd, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            yield mine is not False
+        finally:
+            if fd in _held:  # not in a child that was forked meanwhile, where `_after_fork` closed it
+                _held.discard(fd)
+                if mine:
+                    _unlock(fd)
+                os.close(fd)
+
+    @property
+    def _where(self) -> str:
+        return self._directory.path if self._directory else "this process"
+
+    def holder(self) -> str:
+        """Who wrote his name last into the lock file, to show to a person."""
+        try:
+            name = self._directory.read(self._name).decode("ascii", "replace") if self._directory else ""
+        except (OSError, Unsafe):
+            name = ""
+        return name if name.isprintable() and 0 < len(name) < _NAME else "another caller"
+
+
+def reason(error: OSError | Unsafe) -> str:
+    """Why a file could not be used, in a few words and without a path twice."""
+    return str(error.strerror or error) if isinstance(error, OSError) else str(error)
+
+
+def _after_fork() -> None:
+    """A child has its own locks: the parent's threads do not run in it, and it must not keep the parent's files."""
+    global _guard  # noqa: PLW0603
+    _guard = threading.Lock()
+    _threads.clear()
+    for fd in _held:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

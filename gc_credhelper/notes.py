@@ -1,0 +1,58 @@
+"""Notes, the writing half: leave the plan of this run for the next one, and forget the oldest."""
+
+import time
+
+from . import plan
+from .plan import Inputs, Plan
+from .private import PrivateDir, sweep
+from .private_portable import Unsafe
+from .report import Report
+
+MOST = 64
+_SUFFIX = ".note"
+_SETTLED = 2  # seconds since a file changed, before which a second change could show the same times
+
+
+def leave(directory: PrivateDir, inputs: Inputs, known: Plan, report: Report) -> bool:
+    """Was a note left? Not when a file changed just now; a directory that cannot be written is not our worry here."""
+    parts = plan.header(inputs)
+    for (kind, subject), value in inputs.record.items():
+        if kind == b"F" and _fresh(value):
+            report.note(f"the plan is not recorded yet: {plan.decode(subject)} changed a moment ago")
+            return False
+        parts += [kind, subject, value]
+    for field in Plan.__slots__:
+        parts += [b"P", field.encode(), plan.encode(str(getattr(known, field)))]
+    if not inputs.cwd or any(b"\0" in part for part in parts):
+        return False
+    try:
+        directory.write(plan.note_name(inputs), b"\0".join([*parts, b"end"]))
+        notes = {name: changed for name, changed in directory.names().items() if name.endswith(_SUFFIX)}
+        for name in sorted(notes, key=notes.__getitem__)[: max(0, len(notes) - MOST)]:
+            directory.remove(name)
+        if len(notes) >= MOST:
+            sweep(directory)
+    except (OSError, Unsafe):
+        return False
+    return True
+
+
+def forget(directory: PrivateDir) -> None:
+    """Delete every note; OSError, Unsafe."""
+    for name in directory.names():
+        if name.endswith(_SUFFIX):
+            directory.remove(name)
+
+
+def recalled_client_id(directory: PrivateDir, inputs: Inputs) -> str | None:
+    """The client id that an identical earlier run learned from the provider, if nothing has changed since."""
+    try:
+        known = plan.recall(inputs, directory.read(plan.note_name(inputs)))
+    except (OSError, Unsafe):
+        return None
+    return known.client_id if known else None
+
+
+def _fresh(stat_line: bytes) -> bool:
+    modified, changed = (int(part) / 1e9 for part in stat_line.split(b" ")[:2])
+    return max(modified, changed) > time.time() - _SETTLED

@@ -1,0 +1,180 @@
+"""Plan: what a command line resolved to. Inputs: all that was asked on the way. And the note that keeps both.
+
+A note is made by one run and trusted by the next only while every input that it recorded is unchanged, which is what
+ccache calls direct mode. NUL-separated bytes: magic, version, effective uid, working directory, argc, argv…, then
+triples of kind, name and value. E: a variable that is set; U: one that is unset or empty; S: a secret variable that is
+set (its value is not kept); F: a file, with its stat; A: a file that is absent; P: a field of the plan; then `end`.
+
+Hot: a cache hit runs this module.
+"""
+
+import sys
+
+from . import __version__
+
+if sys.platform != "win32":
+    import posix as os  # `os` itself would cost a hit more than all the rest of this module
+else:  # pragma: no cover
+    import os
+
+MAGIC = b"gcch-note1"
+_ENCODING = sys.getfilesystemencoding()
+_PRIME = 2**127 - 1
+
+
+def encode(text: str) -> bytes:
+    """A path, argument or variable as the system has it."""
+    return text.encode(_ENCODING, "surrogateescape")
+
+
+def decode(raw: bytes) -> str:
+    """The reverse of `encode`."""
+    return raw.decode(_ENCODING, "surrogateescape")
+
+
+class Inputs:
+    """argv, environment and files of this run; writes down whatever anyone asks it for."""
+
+    def __init__(self, argv: "list[str]", environ: "dict[bytes, bytes]") -> None:
+        """`argv`: without the program's name."""
+        self.argv = argv
+        self.environ = environ
+        self.record: dict[tuple[bytes, bytes], bytes] = {}
+        try:
+            self.cwd = os.getcwd()
+        except OSError:  # the directory was deleted under us; nothing is remembered then
+            self.cwd = ""
+
+    def env(self, name: str, *, secret: bool = False) -> "str | None":
+        """The value of a variable; an empty one counts as unset. `secret`: only whether it is set is recorded."""
+        key = encode(name)
+        raw = self.environ.get(key)
+        if not raw:
+            self.record[b"U", key] = b""
+            return None
+        self.record[b"S" if secret else b"E", key] = b"" if secret else raw
+        return decode(raw)
+
+    def file(self, path: str) -> bool:
+        """Is there such a file? Its stat is recorded before anyone reads it, so that a later change shows."""
+        line = stat_line(encode(path))
+        self.record[b"A" if line is None else b"F", encode(path)] = line or b""
+        return line is not None
+
+
+class Plan:
+    """What `token` will do, as far as a cache hit needs it.
+
+    `state` and `store` are the directories of the locks and of the entry, as `place` writes them; `store` is empty when
+    the nearest cache is not a file.
+    """
+
+    __slots__ = ("api_version", "client_id", "format", "key", "min_ttl", "state", "store")
+
+    def __init__(
+        self, *, key: str, client_id: str, format: str, api_version: str, min_ttl: float, state: str, store: str
+    ) -> None:
+        self.key = key
+        self.client_id = client_id
+        self.format = format
+        self.api_version = api_version
+        self.min_ttl = min_ttl
+        self.state = state
+        self.store = store
+
+
+def stat_line(path: bytes) -> "bytes | None":
+    """What tells a changed file from an unchanged one; None when there is none. A link counts as what it points to."""
+    try:
+        st = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return b"%d %d %d %d %d %o" % (st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_ino, st.st_dev, st.st_mode)
+
+
+def place(path: str, *, ours: bool) -> str:
+    """A directory of ours as one word: `+` when it is ours as it stands, `-` when our subdirectory in it is meant."""
+    return ("+" if ours else "-") + path
+
+
+def cache_home(inputs: Inputs) -> "tuple[str, str]":
+    """The place (see `place`) of the cache directory as the environment alone says it, and the variable that says so.
+
+    In CI it is the job's own directory, so that a token outlives its job only in a cache that someone named.
+    """
+    for name in ("GC_CREDHELPER_CACHE_DIR", "RUNNER_TEMP", "AGENT_TEMPDIRECTORY", "WORKSPACE_TMP"):
+        path = inputs.env(name)
+        if path:
+            return place(path, ours=False), name
+    path = inputs.env("XDG_CACHE_HOME")
+    if path and path.startswith("/"):
+        return place(path + "/gc-credhelper", ours=True), "XDG_CACHE_HOME"
+    if sys.platform == "win32":  # pragma: no cover
+        path = inputs.env("LOCALAPPDATA")
+        return (
+            (place(path + "\\gc-credhelper\\Cache", ours=True), "LOCALAPPDATA")
+            if path
+            else (place(".", ours=False), "")
+        )
+    path = inputs.env("HOME")
+    if path and path != "/" and os.access(path, os.W_OK):
+        return place(
+            path + ("/Library/Caches" if sys.platform == "darwin" else "/.cache") + "/gc-credhelper", ours=True
+        ), "HOME"
+    path = inputs.env("XDG_RUNTIME_DIR")
+    if path and path.startswith("/"):
+        return place(path + "/gc-credhelper", ours=True), "XDG_RUNTIME_DIR"
+    return place(inputs.env("TMPDIR") or "/tmp", ours=False), "TMPDIR"  # noqa: S108  # our checked subdirectory in it
+
+
+def note_name(inputs: Inputs) -> str:
+    """One note per command line, directory and set of our own variables, so that jobs do not evict each other's.
+
+    Only a name: whether the note holds is decided by what it recorded, so a weak and fast hash will do.
+    """
+    data = [b"1", encode(inputs.cwd), *map(encode, inputs.argv)]
+    data += sorted(
+        name + b"=" + value
+        for name, value in inputs.environ.items()
+        if name.startswith((b"GC_CREDHELPER_", b"GENESYS", b"PURECLOUD")) and b"SECRET" not in name
+    )
+    number = int.from_bytes(b"\0".join(data), "big") % _PRIME
+    return f"{number:032x}.note"
+
+
+def header(inputs: Inputs) -> "list[bytes]":
+    """The parts of a note that must match to the letter."""
+    uid = b"%d" % os.geteuid() if sys.platform != "win32" else b"-"
+    return [MAGIC, __version__.encode(), uid, encode(inputs.cwd), b"%d" % len(inputs.argv), *map(encode, inputs.argv)]
+
+
+def recall(inputs: Inputs, note: bytes) -> "Plan | None":
+    """The plan of an identical earlier run, if nothing that it read has changed since."""
+    parts = note.split(b"\0")
+    start = header(inputs)
+    n = len(start)
+    if not inputs.cwd or parts[:n] != start or parts[-1] != b"end" or (len(parts) - n) % 3 != 1:
+        return None
+    environ = inputs.environ
+    fields: dict[str, str] = {}
+    for i in range(n, len(parts) - 1, 3):
+        kind, name, value = parts[i : i + 3]
+        if kind == b"E":
+            same = environ.get(name) == value
+        elif kind == b"U":
+            same = not environ.get(name)
+        elif kind == b"S":
+            same = bool(environ.get(name))
+        elif kind in (b"F", b"A"):
+            same = (stat_line(name) or b"") == value
+        elif kind == b"P":
+            fields[decode(name)] = decode(value)
+            same = True
+        else:
+            same = False
+        if not same:
+            return None
+    try:
+        return Plan(**{**fields, "min_ttl": float(fields["min_ttl"])})  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError):
+        return None

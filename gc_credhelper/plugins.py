@@ -1,0 +1,126 @@
+"""Plug-ins: how one is found by name, and what to say when it is not.
+
+A plug-in is a class of one of the two roles (`roles.py`) that an entry point names, in the group
+`gc_credhelper.credential_providers` or `gc_credhelper.cache_backends`. Only the one that a setting names is loaded; no
+plug-in outranks another, and none can take the place of a built-in one.
+"""
+
+import importlib
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from .errors import PluginError
+from .settings import nearest
+
+PROVIDERS = "gc_credhelper.credential_providers"
+CACHES = "gc_credhelper.cache_backends"
+ROLE_NAMES = {PROVIDERS: "credential provider", CACHES: "cache backend"}
+
+BUILT_IN = {
+    PROVIDERS: {"env": "env:EnvProvider", "file": "credfile:FileProvider", "command": "command:CommandProvider"},
+    CACHES: {"file": "filecache:FileCache", "memory": "memory:MemoryCache"},
+}
+# Names whose distribution we know, so that the hint can be the exact command.
+DISTRIBUTIONS = {
+    "keyring": "gc-credhelper-keyring",
+    "vault": "gc-credhelper-vault",
+    "aws": "gc-credhelper-aws",
+    "aws-ssm": "gc-credhelper-aws",
+    "dynamodb": "gc-credhelper-aws",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`NAME` or `NAME:REFERENCE` of a role."""
+
+    name: str
+    reference: str | None
+
+    @classmethod
+    def parse(cls, written: str) -> "Reference":
+        """Split at the first colon."""
+        name, colon, reference = written.partition(":")
+        return cls(name.strip(), reference.strip() if colon and reference.strip() else None)
+
+
+def load(group: str, name: str) -> Any:
+    """The class of the plug-in of that name; PluginError when it is missing, doubled or broken."""
+    if target := BUILT_IN[group].get(name):
+        module, _, attribute = target.partition(":")
+        return getattr(importlib.import_module("." + module, __package__), attribute)
+    found = {(entry.value, _distribution(entry)): entry for entry in entry_points(group=group, name=name)}
+    if len(found) > 1:
+        who = " and ".join(sorted(distribution for _, distribution in found))
+        raise PluginError(f"two plug-ins call themselves {name}: {who}", hint="uninstall the one that you do not want")
+    if not found:
+        raise PluginError(f"there is no {ROLE_NAMES[group]} {name}", hint=_how_to_install(group, name))
+    (entry,) = found.values()
+    try:
+        loaded: Any = entry.load()
+    except Exception as e:
+        raise PluginError(
+            f"the {ROLE_NAMES[group]} {name} of {_distribution(entry)} cannot be loaded ({type(e).__name__})",
+            hint=f"reinstall it: pip install --force-reinstall {_distribution(entry)}",
+        ) from e
+    for wanted in (
+        "settings",
+        "locator",
+        *("client_id credentials" if group == PROVIDERS else "get put remove keys").split(),
+    ):
+        if not hasattr(loaded, wanted):
+            raise PluginError(
+                f"the {ROLE_NAMES[group]} {name} of {_distribution(entry)} has no {wanted}",
+                hint="ask its author to mend it",
+            )
+    return loaded
+
+
+def known_names() -> set[str]:
+    """Every name that a profile may have a table for."""
+    names = {*BUILT_IN[PROVIDERS], *BUILT_IN[CACHES], *DISTRIBUTIONS}
+    return names | {entry.name for group in ROLE_NAMES for entry in entry_points(group=group)}
+
+
+def _how_to_install(group: str, name: str) -> str:
+    if distribution := DISTRIBUTIONS.get(name):
+        return f"pip install {distribution}"
+    other = CACHES if group == PROVIDERS else PROVIDERS
+    if name in BUILT_IN[other]:
+        return f"{name} is a {ROLE_NAMES[other]}"
+    known = {*BUILT_IN[group], *DISTRIBUTIONS, *(entry.name for entry in entry_points(group=group))}
+    return f"{nearest(name, known)}; `gc-credhelper plugins` lists what is installed"
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "an unknown distribution"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A row of `plugins`: role, name, distribution with version, and what is wrong with it, if anything."""
+
+    role: str
+    name: str
+    distribution: str
+    version: str
+    problem: str = ""
+
+
+def installed() -> list[Installed]:
+    """Everything that `load` could find, without loading it."""
+    from . import __version__
+
+    rows = []
+    for group, role in ROLE_NAMES.items():
+        rows += [Installed(role, name, "gc-credhelper", __version__) for name in BUILT_IN[group]]
+        entries = {(entry.name, entry.value, _distribution(entry)): entry for entry in entry_points(group=group)}
+        names = [name for name, _, _ in entries]
+        for (name, _, distribution), entry in sorted(entries.items()):
+            problem = "shadowed by the built-in one" if name in BUILT_IN[group] else ""
+            if names.count(name) > 1:
+                problem = "two of this name"
+            rows.append(Installed(role, name, distribution, entry.dist.version if entry.dist else "", problem))
+    rows.append(Installed(ROLE_NAMES[CACHES], "none", "gc-credhelper", __version__))
+    return rows

@@ -1,0 +1,124 @@
+"""PrivateDir: a directory of ours for small files that nobody else can read or replace.
+
+Writes are temp file, fsync, rename: a reader sees the old content or the new, never a part of one. Every failure is an
+OSError or Unsafe, which the callers turn into a warning: a good token is never lost to a file that cannot be written.
+"""
+
+import contextlib
+import os
+import secrets
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .private_portable import STALE, PortableDir, Unsafe
+
+if sys.platform != "win32":
+    from . import filestore
+
+    class PrivateDir:
+        """Opened anew for each step, so that a directory that was deleted or replaced in between is noticed."""
+
+        def __init__(self, where: str) -> None:
+            """`where`: see `plan.place`."""
+            self.where = where
+            self._path = where[1:]
+            self._ours = where[0] == "+"
+
+        @property
+        def path(self) -> str:
+            """What to show to a person."""
+            return self._path if self._ours else f"{self._path}/{filestore.subdirectory()}"
+
+        @contextlib.contextmanager
+        def _open(self, *, create: bool = False) -> Iterator[int]:
+            try:
+                fd = filestore.open_dir(self._path, ours=self._ours)
+            except FileNotFoundError:
+                if not create:
+                    raise
+                fd = self._create()
+            try:
+                yield fd
+            finally:
+                os.close(fd)
+
+        def _create(self) -> int:
+            path = Path(self._path)
+            path.mkdir(0o700, parents=True, exist_ok=True)
+            try:
+                return filestore.open_dir(self._path, ours=self._ours)
+            except FileNotFoundError:  # it is not ours, so our subdirectory is meant
+                (path / filestore.subdirectory()).mkdir(0o700, exist_ok=True)
+                return filestore.open_dir(self._path, ours=self._ours)
+
+        def read(self, name: str) -> bytes:
+            """The content of a file; FileNotFoundError, OSError, Unsafe."""
+            with self._open() as fd:
+                return filestore.read(fd, name)
+
+        def changed_at(self, name: str) -> int:
+            """The modification time in nanoseconds, 0 when there is no such file; OSError, Unsafe."""
+            try:
+                with self._open() as fd:
+                    return filestore.changed_at(fd, name)
+            except FileNotFoundError:
+                return 0
+
+        def write(self, name: str, content: bytes) -> None:
+            """Put a whole file in place; OSError, Unsafe."""
+            temp = f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+            with self._open(create=True) as fd:
+                try:
+                    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                    with open(os.open(temp, flags, 0o600, dir_fd=fd), "wb") as file:
+                        file.write(content)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    os.rename(temp, name, src_dir_fd=fd, dst_dir_fd=fd)
+                except BaseException:
+                    with contextlib.suppress(OSError):
+                        os.unlink(temp, dir_fd=fd)
+                    raise
+
+        def remove(self, name: str) -> bool:
+            """Was there such a file? OSError, Unsafe."""
+            try:
+                with self._open() as fd:
+                    os.unlink(name, dir_fd=fd)
+            except FileNotFoundError:
+                return False
+            return True
+
+        def names(self) -> dict[str, float]:
+            """Every file with its modification time in epoch seconds; empty when the directory is missing."""
+            found = {}
+            with contextlib.suppress(FileNotFoundError), self._open() as fd:
+                for name in os.listdir(fd):
+                    with contextlib.suppress(FileNotFoundError):
+                        found[name] = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mtime
+            return found
+
+        def open_lock(self, name: str) -> int:
+            """A descriptor of a file to lock, made when it is missing and never deleted; OSError, Unsafe."""
+            with self._open(create=True) as fd:
+                lock = os.open(
+                    name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600, dir_fd=fd
+                )
+            st = os.fstat(lock)
+            if st.st_uid != os.geteuid() or not stat.S_ISREG(st.st_mode) or st.st_mode & 0o077:
+                os.close(lock)
+                raise Unsafe(f"{name} is not a private file of ours")
+            return lock
+
+else:  # pragma: no cover
+    PrivateDir = PortableDir
+
+
+def sweep(directory: PrivateDir) -> None:
+    """Delete what writers that were killed left behind; OSError, Unsafe."""
+    for name, changed in directory.names().items():
+        if name.endswith(".tmp") and changed < time.time() - STALE:
+            directory.remove(name)

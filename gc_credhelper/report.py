@@ -1,0 +1,41 @@
+"""Report: what is said beside the answer. Prose on stderr for the command, log records for the library."""
+
+import logging
+import sys
+
+LOGGER = logging.getLogger("gc_credhelper")
+
+
+class Report:
+    """Warnings are said once a topic; notes only when asked for with -v."""
+
+    def __init__(self, verbosity: int = 0) -> None:
+        self.verbosity = verbosity
+        self._said: set[str] = set()
+
+    def warn(self, text: str, *, topic: str = "") -> None:
+        """Something the user should mend. The same `topic` (by default the text) is said once."""
+        if (topic or text) not in self._said:
+            self._said.add(topic or text)
+            self._write("warning", text)
+
+    def note(self, text: str) -> None:
+        """What happened, for -v."""
+        if self.verbosity:
+            self._write("note", text)
+
+    def _write(self, kind: str, text: str) -> None:
+        if sys.stderr is not None:
+            print(f"gc-credhelper: {kind}: {text}", file=sys.stderr, flush=True)
+
+
+class LogReport(Report):
+    """The same for library use: records of the logger `gc_credhelper`."""
+
+    def note(self, text: str) -> None:
+        """What happened, at level DEBUG."""
+        LOGGER.debug("%s", text)
+
+    def _write(self, kind: str, text: str) -> None:
+        del kind
+        LOGGER.warning("%s", text)

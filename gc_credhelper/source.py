@@ -1,0 +1,192 @@
+"""TokenSource: the use case. A cached token, or one exchange for everyone who needs one at that moment.
+
+cached and not ageing?    hand it out: no lock, no network
+ageing?                   whoever gets the lock at once tries a refresh, everyone else is served
+none?                     whoever gets the lock exchanges; the others leave as soon as a fresh entry appears
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .deadline import Deadline, Pauses
+from .entry import Entry
+from .errors import LifetimeError, TemporaryError
+from .report import Report
+from .tokens import AccessToken, mandatory
+
+_CLAIM = 15  # seconds: longer than an early refresh may take, so that nobody repeats it meanwhile
+_EARLY = 5  # seconds that an early refresh may take, since its caller holds a token that is still good
+
+
+class ClientChanged(Exception):  # not an error: the provider answered, with news
+    """The provider holds another client than the one whose entry was asked for."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__("the provider holds another client now")
+        self.client_id = client_id
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one caller needs. `since`: with --refresh, the moment before which a token is too old for it."""
+
+    min_ttl: float = 0
+    since: float | None = None
+
+    def accepts(self, token: AccessToken, now: float) -> bool:
+        """Would the caller be content?"""
+        return token.usable(now, self.min_ttl) and (self.since is None or token.issued_at >= self.since)
+
+
+class TokenSource:
+    """A valid token, from cache or exchange; safe to share among threads and to use after a fork."""
+
+    def __init__(
+        self,
+        *,
+        find: Callable[[Deadline], Entry],
+        reopen: Callable[[str], Entry],
+        fetch: Callable[[Entry, Deadline], AccessToken],
+        seconds: float,
+        min_ttl: float = 0,
+        report: Report,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`find`: the entry of the client, which may have to ask the provider for its id. `reopen`: the entry of
+        another client id. `fetch`: one exchange; ClientChanged. `seconds`: the deadline of a call that brings none.
+        """
+        self._find = find
+        self._reopen = reopen
+        self._fetch = fetch
+        self._seconds = seconds
+        self._min_ttl = min_ttl
+        self._report = report
+        self._clock = clock
+        self._entry: Entry | None = None
+
+    def entry(self, deadline: Deadline | None = None) -> Entry:
+        """Where the token lies."""
+        if self._entry is None:
+            self._entry = self._find(deadline or Deadline(self._seconds))
+        return self._entry
+
+    def token(
+        self, *, min_ttl: float | None = None, refresh: bool = False, deadline: Deadline | None = None
+    ) -> AccessToken:
+        """A token that is valid now.
+
+        `min_ttl`: seconds that it must still live. `refresh`: skip the cache and replace the entry. Raises
+        CredentialsError, TokenError, TemporaryError (`retryable`), LifetimeError.
+        """
+        deadline = deadline or Deadline(self._seconds)
+        wish = Wish(self._min_ttl if min_ttl is None else min_ttl, self._clock() if refresh else None)
+        while True:
+            try:
+                return self._token(self.entry(deadline), wish, deadline)
+            except ClientChanged as e:
+                self._report.note("the provider holds another client than at its last read")
+                self._entry = self._reopen(e.client_id)
+
+    def _token(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
+        if not entry.shared:
+            return self._checked(self._fetch(entry, deadline), wish)
+        pauses = Pauses(0.005, 0.05)
+        while True:
+            token = self._cached(entry, wish)
+            if token and self._clock() < token.refresh_at:
+                self._report.note("the token came from the cache")
+                return token
+            with entry.attempt() as mine:
+                if mine:
+                    return self._refresh(entry, wish, deadline)
+            if token:
+                self._report.note("the token came from the cache; another caller refreshes it")
+                return token
+            if not deadline.left():
+                raise TemporaryError(
+                    f"{entry.holder()} has been getting this token for longer than {deadline.seconds:.0f} s",
+                    hint="try again, raise --deadline, or look at what that process waits for",
+                )
+            pauses.sleep(deadline)
+
+    def _cached(self, entry: Entry, wish: Wish) -> AccessToken | None:
+        token = entry.read()
+        now = self._clock()
+        if not token:
+            return None
+        if now < token.expires_at and wish.since is None:
+            self._possible(token, wish)
+        return token if wish.accepts(token, now) else None
+
+    def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
+        """With the lock held: look again, then exchange."""
+        old = self._cached(entry, wish)
+        if old and self._clock() < old.refresh_at:
+            self._report.note("the token came from the cache, where another caller had just put it")
+            return old
+        if old and entry.gate.wait():
+            return old  # a rate limit never delays a caller who holds a valid token
+        if old:
+            entry.write(self._claimed(old))
+            deadline = deadline.share(most=_EARLY)
+        try:
+            token = self._fetch(entry, deadline)
+        except TemporaryError as e:
+            if not old or not wish.accepts(old, self._clock()):
+                raise
+            self._report.warn(f"the token was not renewed early: {e}")
+            return old
+        entry.write(token)
+        return self._checked(token, wish)
+
+    def _claimed(self, token: AccessToken) -> AccessToken:
+        """The same token, said to be fresh while one caller refreshes it, but never into its mandatory window."""
+        edge = token.expires_at - mandatory(token.lifetime)
+        until = min(self._clock() + _CLAIM, edge)
+        return AccessToken(token.value, token.issued_at, token.expires_at, refresh_at=max(until, token.refresh_at))
+
+    def _checked(self, token: AccessToken, wish: Wish) -> AccessToken:
+        self._possible(token, wish)
+        return token
+
+    @staticmethod
+    def _possible(token: AccessToken, wish: Wish) -> None:
+        if wish.min_ttl > token.lifetime:
+            raise LifetimeError(
+                f"this client's tokens live {token.lifetime:.0f} s, less than min_ttl asks ({wish.min_ttl:.0f} s)",
+                hint="ask for less, or have the token duration of the OAuth client raised in Genesys Cloud",
+            )
+
+    def reject(self, value: str, *, deadline: Deadline | None = None) -> bool:
+        """Hear that the API answered 401 to this token: forget it if it is still the cached one, and keep it away.
+
+        False, with a warning, when a token of this client was rejected less than a minute ago: then the cause is
+        elsewhere, such as the wrong API URL. TemporaryError at the deadline.
+        """
+        deadline = deadline or Deadline(self._seconds)
+        entry = self.entry(deadline)
+        pauses = Pauses(0.005, 0.05)
+        while entry.shared:
+            with entry.attempt() as mine:
+                if mine:
+                    return self._reject(entry, value)
+            if not deadline.left():
+                raise TemporaryError(
+                    f"{entry.holder()} has been getting this token for longer than {deadline.seconds:.0f} s"
+                )
+            pauses.sleep(deadline)
+        return True
+
+    def _reject(self, entry: Entry, value: str) -> bool:
+        cached = entry.read()
+        if not entry.rejections.add(value):
+            self._report.warn(
+                "a token of this client was rejected less than a minute ago: look at the API URL and the roles"
+            )
+            return False
+        if cached and cached.value == value:
+            entry.remove()
+        elif cached:
+            entry.write(cached)
+        return True

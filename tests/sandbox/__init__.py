@@ -1,0 +1,1 @@
+"""Tests of the loopback Genesys Cloud, over real sockets."""
