@@ -44,8 +44,9 @@ types: $(VENV)/dev ## mypy, strict
 soak: $(VENV)/dev ## the races at the counts of the figures (minutes)
 	$(BIN)/python -m pytest -m soak -n 0 -s --timeout 1800
 
-bench: $(VENV)/dev ## ratios, measured side by side
+bench: $(VENV)/dev ## ratios, measured side by side, in every layout that installers make (minutes)
 	$(BIN)/python bench/hit.py
+	$(BIN)/python bench/layouts.py
 
 docs: $(VENV)/dev ## run every command that README and docs show
 	$(BIN)/python -m pytest tests/docs

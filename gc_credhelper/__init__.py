@@ -5,6 +5,23 @@ The public names are loaded when first used, so that a cache hit does not pay fo
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # what `typing` says too, which a hit need not import
+if TYPE_CHECKING:
+    from .app import token_source as token_source
+    from .credentials import ClientCredentials as ClientCredentials
+    from .credentials import Secret as Secret
+    from .errors import CredentialsError as CredentialsError
+    from .errors import Error as Error
+    from .errors import InvalidClient as InvalidClient
+    from .errors import LifetimeError as LifetimeError
+    from .errors import PluginError as PluginError
+    from .errors import RateLimited as RateLimited
+    from .errors import TemporaryError as TemporaryError
+    from .errors import TokenError as TokenError
+    from .errors import UsageError as UsageError
+    from .source import TokenSource as TokenSource
+    from .tokens import AccessToken as AccessToken
+
 _WHERE = {
     "AccessToken": "tokens",
     "ClientCredentials": "credentials",

@@ -26,13 +26,14 @@ def hit(argv: "list[str]", environ: "dict[bytes, bytes]") -> "int | None":
         entry = tokens.load(filestore.read(store, known.key + ".token").decode("latin-1"), known.key)
     except (OSError, filestore.Unsafe):
         return None
-    if entry is None or entry[1] != mark:
+    render = output.FORMATS.get(known.format)
+    if entry is None or entry[1] != mark or render is None:
         return None
     token = entry[0]
     now = time.time()
     if now >= token.refresh_at or not token.usable(now, known.min_ttl):
         return None
-    return output.emit(output.FORMATS[known.format](token, known.api_version))
+    return output.emit(render(token, known.api_version))
 
 
 def full_start() -> None:
@@ -53,6 +54,13 @@ def full_start() -> None:
         sys.path += found
 
 
+def occupy_streams() -> None:
+    """Let no file or socket of ours become 0, 1 or 2 where the caller closed them: the answer would go into it."""
+    while (fd := posix.open("/dev/null", posix.O_RDONLY)) <= 2:  # noqa: PLR2004  # stderr
+        continue
+    posix.close(fd)
+
+
 def main() -> int:
     """Entry point of the launcher, of the console script and of `python -m gc_credhelper`."""
     if posix:
@@ -60,6 +68,7 @@ def main() -> int:
         if code is not None:
             # Nothing is open that needs an ordinary end, which would cost as much as the hit.
             posix._exit(code)  # noqa: SLF001  # its public name
+        occupy_streams()
     if sys.flags.no_site:
         full_start()
     from . import cli

@@ -8,10 +8,9 @@ from typing import Any
 from . import notes, plan, plugins
 from .command import CommandProvider, check_config_file
 from .config import Flags, Layers
-from .credentials import check_client_id
 from .deadline import Deadline
 from .entry import Entry, Whose
-from .errors import UsageError
+from .errors import Error, UsageError
 from .exchange import TokenExchanger
 from .fetch import Fetch
 from .filecache import FileCache
@@ -62,11 +61,17 @@ class App:
 
     @functools.cached_property
     def caches(self) -> Sequence[tuple[str, CacheBackend]]:
-        """Near to far."""
-        return [
-            (reference.name, cls(self._context("cache", cls, reference)))
-            for reference, cls in zip(self._caches, self._cache_classes, strict=True)
-        ]
+        """Near to far. One that cannot be built is a warning, as every failure of a cache is."""
+        built: list[tuple[str, CacheBackend]] = []
+        for reference, cls in zip(self._caches, self._cache_classes, strict=True):
+            context = self._context("cache", cls, reference)
+            try:
+                built.append((reference.name, cls(context)))
+            except Error:
+                raise
+            except Exception as e:  # noqa: BLE001  # a plug-in may raise anything
+                self.report.warn(f"the cache {reference.name} is not used: {type(e).__name__}")
+        return built
 
     @functools.cached_property
     def provider(self) -> CredentialProvider:
@@ -105,7 +110,7 @@ class App:
             Transport((certificate, key) if key else certificate),
             self.report,
         )
-        fetch = Fetch(lambda: self.provider, exchanger, pinned and check_client_id(pinned), self.report)
+        fetch = Fetch(lambda: self.provider, exchanger, pinned, self.report)
 
         def find(deadline: Deadline) -> Entry:
             known = fetch.known_client_id() or notes.recalled_client_id(self.home, self.inputs)

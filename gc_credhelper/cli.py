@@ -10,10 +10,12 @@ from typing import NoReturn
 
 from . import __version__
 from .app import App, environment
+from .command import refuse_nested
+from .config import looks_secret
 from .errors import Error, UsageError
 from .plan import Inputs
-from .report import Report
-from .settings import SETTINGS, nearest
+from .report import Report, say
+from .settings import SETTINGS, Setting, nearest, spoken
 
 COMMANDS = {
     "token": "print a valid token",
@@ -31,6 +33,14 @@ commands:
 {"".join(f"  {name:<10} {text}{chr(10)}" for name, text in COMMANDS.items())}
   gc-credhelper COMMAND --help    its options
   gc-credhelper --version
+
+exit codes:
+  0 done   2 usage or configuration   3 plug-in   4 credentials   5 token refused
+  6 temporary, try again   7 --min-ttl cannot be met   1 a bug of ours
+"""
+_OTHERS = """\
+Every setting has a flag or --set NAME=VALUE, a variable and a key of a profile; the nearer one wins, in this order.
+The variables are shown in brackets; these have no flag of their own:
 """
 
 
@@ -38,15 +48,23 @@ class Parser(argparse.ArgumentParser):
     """Errors become UsageError, and never repeat a value: it may be a secret that was put where none belongs."""
 
     def __init__(self, command: str) -> None:
-        super().__init__(prog=f"gc-credhelper {command}", description=COMMANDS[command], allow_abbrev=False)
+        super().__init__(
+            prog=f"gc-credhelper {command}",
+            usage=f"gc-credhelper {command} [OPTIONS]",
+            description=COMMANDS[command][0].upper() + COMMANDS[command][1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
 
     def add_shared(self) -> None:
         """The options of every command that uses a token."""
+        group = self.add_argument_group("settings")
         for row in SETTINGS:
             if row.flag:
-                self.add_argument(row.option, metavar="VALUE", help=row.help)
-        self.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting")
+                group.add_argument(row.option, metavar="VALUE", help=_described(row))
+        group.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting")
         self.add_verbose()
+        self.epilog = _OTHERS + "".join(f"  {row.name:<12} {_described(row)}\n" for row in SETTINGS if not row.flag)
 
     def add_verbose(self) -> None:
         """-v."""
@@ -54,26 +72,36 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Keep what argparse says of options, drop what it quotes of values."""
-        message = re.sub(
-            r"invalid (\w+ ?)?(value|choice): '.*?'( \((.*)\))?$", r"is not one of them\3", message, flags=re.DOTALL
-        )
-        raise UsageError(message, hint=f"see {self.prog} --help")
+        said = re.split(r":? *['\"]", message)[0]  # what it quotes comes from the command line
+        said = said.replace("ignored explicit argument", "takes no value").replace("argument ", "", 1)
+        raise UsageError(said, hint=f"see {self.prog} --help")
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """UsageError for an unknown option, with the nearest known one."""
         found, unknown = self.parse_known_args(argv)
         if unknown:
-            options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
-            known = [option for action in self._actions for option in action.option_strings]
+            options = [word.partition("=")[0] for word in unknown if word.startswith("-") and word.strip("-")]
             if not options:
                 raise UsageError(
                     "there is a word too many (not shown: it may be a secret)", hint=f"see {self.prog} --help"
                 )
-            hint = nearest(options[0], known)
-            if "secret" in options[0] or options[0].lstrip("-") == "token":
-                hint = "no secret is ever an option, where others could see it; name a --provider that holds it"
-            raise UsageError(f"unknown option {options[0]}", hint=hint)
+            raise self._unknown(options[0])
         return found
+
+    def _unknown(self, option: str) -> UsageError:
+        known = {name.lstrip("-"): name for action in self._actions for name in action.option_strings}
+        dashes, name = ("--", option[2:]) if option.startswith("--") else ("-", option[1:2])
+        shown = spoken(name, known)
+        hint = nearest(option, known.values())
+        if looks_secret(name):
+            hint = "no secret is ever an option, where others could see it; name a --provider that holds it"
+        elif any(row.name == name.replace("-", "_") for row in SETTINGS):
+            hint = f"that setting has no flag of its own: --set {name.replace('-', '_')}=VALUE"
+        return UsageError(f"there is no option {dashes + shown if shown == name else shown}", hint=hint)
+
+
+def _described(row: Setting) -> str:
+    return f"{row.help} [{', '.join((row.variable, *row.platform))}]"
 
 
 def open_app(options: argparse.Namespace, inputs: Inputs, report: Report) -> App:
@@ -82,18 +110,23 @@ def open_app(options: argparse.Namespace, inputs: Inputs, report: Report) -> App
     for assignment in options.set:
         name, equals, value = assignment.partition("=")
         if not equals or not re.fullmatch(r"[\w.-]+", name):
-            raise UsageError("--set takes NAME=VALUE", hint="for example --set client_id=…")
+            raise UsageError("--set takes NAME=VALUE", hint="for example --set client_auth=body")
+        table, dot, key = name.rpartition(".")
         if value:
-            flags[name.replace("-", "_")] = (value, f"--set {name}")
+            flags[table + dot + key.replace("-", "_")] = (value, f"--set {name}")
     for row in SETTINGS:
         if row.flag and getattr(options, row.name):
             flags[row.name] = (getattr(options, row.name), row.option)
-    return App(inputs, flags, report)
+    app = App(inputs, flags, report)
+    if app.settings["provider"].partition(":")[0] == "command":
+        refuse_nested(inputs)
+    return app
 
 
 def main(argv: list[str]) -> int:
     """The exit code; everything that goes wrong becomes one `error:` and one `hint:` line."""
-    verbosity = sum(len(word) - 1 for word in argv if re.fullmatch(r"-v+", word)) + argv.count("--verbose")
+    own = argv[: argv.index("--")] if "--" in argv else argv
+    verbosity = sum(len(word) - 1 for word in own if re.fullmatch(r"-v+", word)) + own.count("--verbose")
     try:
         return run(argv, Report(verbosity))
     except KeyboardInterrupt:
@@ -105,8 +138,7 @@ def main(argv: list[str]) -> int:
             show_traceback(e)
         if isinstance(e, Error):
             say("error", str(e))
-            if e.hint:
-                say("hint", e.hint)
+            say("hint", e.hint or "gc-credhelper status shows the settings and where each comes from")
             return e.exit_code
         # Its text may quote anything, a secret too; its kind and place are ours to show.
         say("error", f"a bug: {type(e).__name__}{place_of(e)}")
@@ -118,6 +150,8 @@ def run(argv: list[str], report: Report) -> int:
     """Find the command and run it."""
     if not argv:
         raise UsageError("no command was given", hint="gc-credhelper --help lists the commands")
+    if argv[0] == "help" and argv[1:]:
+        argv = [argv[1], "--help"]
     if argv[0] in ("-h", "--help", "help"):
         sys.stdout.write(USAGE)
         return 0
@@ -126,17 +160,14 @@ def run(argv: list[str], report: Report) -> int:
         return 0
     name = argv[0]
     if name not in COMMANDS:
-        raise UsageError("there is no such command", hint=nearest(name, COMMANDS))
+        hint = nearest(name, COMMANDS)
+        if name.startswith("-"):
+            hint = "the command comes first: gc-credhelper COMMAND [OPTIONS]"
+        raise UsageError(f"there is no command {spoken(name, COMMANDS)}", hint=hint)
     command = importlib.import_module(f".commands.{name}", __package__)
     parser = Parser(name)
     code: int = command.run(parser, argv[1:], Inputs(argv, environment()), report)
     return code
-
-
-def say(kind: str, text: str) -> None:
-    """One line on stderr, whatever the text holds."""
-    line = " ".join(text.split())
-    print(f"gc-credhelper: {kind}: {line}", file=sys.stderr)
 
 
 def place_of(error: BaseException) -> str:
@@ -149,7 +180,7 @@ def show_traceback(error: BaseException) -> None:
     """Kinds and places of the error and of what it came from; no values, no source lines, no foreign texts."""
     seen: BaseException | None = error
     while seen is not None:
-        print(f"gc-credhelper: traceback: {type(seen).__name__}", file=sys.stderr)
+        say("traceback", type(seen).__name__)
         for frame in traceback.extract_tb(seen.__traceback__):
-            print(f"gc-credhelper: traceback:   {frame.filename}:{frame.lineno} {frame.name}", file=sys.stderr)
+            say("traceback", f"{frame.filename}:{frame.lineno} {frame.name}")
         seen = seen.__cause__ or seen.__context__

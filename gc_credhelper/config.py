@@ -2,13 +2,13 @@
 
 import sys
 import tomllib
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
 from .plan import Inputs
-from .settings import SETTINGS, Layer, Origin, Setting, Settings, Value, nearest
+from .settings import SETTINGS, Layer, Origin, Setting, Settings, Value, nearest, spoken
 
 Flags = Mapping[str, tuple[object, str]]  # setting → value and the option as the user wrote it
 
@@ -25,34 +25,41 @@ class Layers:
         self.profile_name = self.one(rows["profile"])
         self._profile = self._read_profile()
 
-    def resolve(
-        self, rows: Iterable[Setting], tables: Iterable[str], known_tables: Callable[[], Container[str]]
-    ) -> Settings:
-        """Every row's value. `tables`: the plug-ins in use; `known_tables`: those that a profile may speak of as well,
-        asked only when it does. UsageError for a value of the wrong type and for a name that no row declares.
+    def resolve(self, rows: Iterable[Setting], tables: Iterable[str], known_names: Callable[..., set[str]]) -> Settings:
+        """Every row's value. `tables`: the plug-ins in use; `known_names`: the tables that a profile may have as well,
+        or the rows of one of them, asked only when it speaks of more than is in use. UsageError for a value of the
+        wrong type and for a name that no row declares.
         """
         rows = list(rows)
         values = {row.name: self.one(row) for row in rows}
         values["profile"], values["config"] = self.profile_name, self.config
         for name, (_, option) in self._flags.items():
             if name not in values:
-                raise UsageError(f"there is no setting {name} ({option})", hint=nearest(name, values))
+                raise UsageError(
+                    f"there is no setting {name} ({option})", hint=_flag_hint(name, values, tables, known_names)
+                )
         settable = {row.name for row in rows if not row.bootstrap}
-        in_use = set(tables)
         for name, raw in self._profile.items():
-            if isinstance(raw, dict) and name in in_use:
-                for inner in raw:
-                    self._must_exist(f"{name}.{inner}", settable)
-            elif not isinstance(raw, dict) or name not in known_tables():
+            if not isinstance(raw, dict):
                 self._must_exist(name, settable)
+            elif name in tables:
+                inner = {f"{name}.{key}" for key in raw}
+                # A plug-in may be in use in one of its roles, while the profile speaks of the other as well.
+                known = settable if inner <= settable else settable | known_names(name)
+                for dotted in sorted(inner):
+                    self._must_exist(dotted, known)
+            elif name not in known_names():
+                self._must_exist(name, settable, tables=known_names())
         return Settings(values)
 
-    def _must_exist(self, name: str, known: set[str]) -> None:
+    def _must_exist(self, name: str, known: set[str], tables: Iterable[str] = ()) -> None:
         if name in known:
             return
-        hint = nearest(name, known)
-        if "secret" in name.lower() or name in ("password", "token", "access_token"):
-            hint = "no secret belongs into the config file; name a provider that holds it"
+        hint = nearest(name, {*known, *tables})
+        if looks_secret(name):
+            hint = NO_SECRET
+        elif any(row.bootstrap and row.name == name for row in SETTINGS):
+            hint = f"{name} is needed before a profile is read: set its variable or its flag"
         raise UsageError(f"there is no setting {name} ({self._profile_origin})", hint=hint)
 
     def one(self, row: Setting) -> Value:
@@ -83,46 +90,82 @@ class Layers:
 
     def _read_profile(self) -> dict[str, Any]:
         """The profile's table; empty when neither file nor profile was asked for by name."""
-        path = self.config.value
-        asked = self.profile_name.origin.layer != Layer.DEFAULT
-        if not self._inputs.file(path):
-            if self.config.origin.layer != Layer.DEFAULT:
-                raise UsageError(f"the config file {path} ({self.config.origin}) does not exist")
+        path, name = self.config.value, self.profile_name
+        asked = name.origin.layer != Layer.DEFAULT
+        named = self.config.origin.layer != Layer.DEFAULT
+        if not _there(path, self._inputs) and not named:
             if asked:
                 raise UsageError(
-                    f"there is no profile {self.profile_name.value} ({self.profile_name.origin}): no {path}",
-                    hint="write the profile, or unset it",
+                    f"there is no profile {spoken(name.value, ())} ({name.origin}): there is no {path}",
+                    hint=f"write [profiles.NAME] into that file, or unset {name.origin.name}",
                 )
             return {}
-        profiles = read_toml(path).get("profiles", {})
-        profile = profiles.get(self.profile_name.value)
+        profiles = read_toml(path, f"{path} ({self.config.origin})" if named else path).get("profiles", {})
+        profile = profiles.get(name.value)
         if profile is None and asked:
-            name = self.profile_name
             raise UsageError(
-                f"there is no profile {name.value} ({name.origin}) in {path}", hint=nearest(name.value, profiles)
+                f"there is no profile {spoken(name.value, profiles)} ({name.origin}) in {path}",
+                hint=nearest(name.value, profiles),
             )
         if not isinstance(profile, dict | None):
-            raise UsageError(f"profiles.{self.profile_name.value} in {path} is not a table")
+            raise UsageError(f"profiles.{name.value} in {path} is not a table", hint=_SHAPE)
         return profile or {}
 
 
-def read_toml(path: str) -> dict[str, Any]:
-    """The whole config file; UsageError with line and column when it does not parse."""
+NO_SECRET = "no secret belongs there; name a provider that holds it"  # noqa: S105  # a hint
+_SHAPE = 'write [profiles.NAME] and below it lines such as region = "eu-west-1"'
+
+
+def looks_secret(name: str) -> bool:
+    """Does somebody want to pass a secret by this name?"""
+    return "secret" in name.lower() or name.lower().strip("-") in ("password", "token", "access_token", "access-token")
+
+
+def read_toml(path: str, what: str) -> dict[str, Any]:
+    """The whole config file; UsageError with line and column when it does not parse. `what`: its name in messages."""
+    content = ""
     try:
-        whole = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        content = Path(path).read_text(encoding="utf-8-sig")
+        whole = tomllib.loads(content)
     except tomllib.TOMLDecodeError as e:
-        # The parser's text ends in "(at line 3, column 9)" and quotes nothing but single characters before it.
-        raise UsageError(f"{path} is not TOML: {e}", hint="see https://toml.io for the format") from None
+        # The parser's text ends in "(at line 3, column 9)" and quotes keys and single characters, but no values.
+        last = content.rpartition("\n")[2]
+        end = f"at the end: line {content.count(chr(10)) + 1}, column {len(last) + 1}"
+        said = str(e).replace("at end of document", end)
+        raise UsageError(f"{what} is not TOML: {said}", hint="see https://toml.io for the format") from None
     except UnicodeDecodeError as e:
-        raise UsageError(f"{path} is not UTF-8: byte {e.start}") from None
+        raise UsageError(f"{what} is not UTF-8 (byte {e.start + 1})", hint="save the file as UTF-8") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, arrays in arrays without end
+        raise UsageError(f"{what} holds a value beyond all measure", hint=_SHAPE) from None
     except OSError as e:
-        raise UsageError(f"{path} cannot be read: {e.strerror}") from None
+        raise UsageError(
+            f"the config file {what} cannot be read: {e.strerror}", hint="check the path and who may read it"
+        ) from None
     for name in whole:
         if name != "profiles":
-            raise UsageError(f"there is no key {name} in {path}", hint="settings belong below [profiles.NAME]")
+            hint = NO_SECRET if looks_secret(name) else "settings belong below [profiles.NAME]"
+            raise UsageError(f"there is no key {name} in {path}", hint=hint)
     if not isinstance(whole.get("profiles", {}), dict):
-        raise UsageError(f"profiles in {path} is not a table")
+        raise UsageError(f"profiles in {path} is not a table", hint=_SHAPE)
     return whole
+
+
+def _there(path: str, inputs: Inputs) -> bool:
+    try:
+        return inputs.file(path)
+    except (OSError, ValueError):  # a directory on the way that we may not enter, a loop of links
+        return False
+
+
+def _flag_hint(name: str, known: Iterable[str], tables: Iterable[str], known_names: Callable[..., set[str]]) -> str:
+    table = name.rpartition(".")[0]
+    if looks_secret(name):
+        return NO_SECRET
+    if table and table not in tables:
+        if table in known_names():
+            return f"{table} is not in use here; name it with --provider or --cache"
+        return nearest(table, known_names())
+    return nearest(name, known)
 
 
 def default_config(inputs: Inputs) -> Path:

@@ -61,24 +61,32 @@ class ClientCredentials:
 
     def __post_init__(self) -> None:
         check_client_id(self.client_id)
-        _check("client secret", self.client_secret.reveal())
+        _reject(_fault("client secret", self.client_secret.reveal()))
 
 
 def check_client_id(client_id: str) -> str:
     """The id itself; CredentialsError when it cannot be one (a colon would end it early in HTTP Basic)."""
-    _check("client id", client_id)
+    _reject(_fault("client id", client_id))
     if ":" in client_id:
         raise CredentialsError("the client id holds a colon", hint="pass the id alone, without the secret")
     return client_id
 
 
-def _check(what: str, value: str) -> None:
+def _fault(what: str, value: str) -> str:
+    """What is wrong with it, if anything. The error is raised elsewhere, where no variable holds the value."""
     if not value:
-        raise CredentialsError(f"the {what} is empty", hint="an empty value is usually a variable that was not passed")
+        return f"the {what} is empty"
     for position, character in enumerate(value, 1):
         if character not in _PRINTABLE:
             kind = "white space" if character.isspace() else "not printable ASCII"
-            raise CredentialsError(
-                f"the {what} is malformed: character {position} of {len(value)} is {kind}",
-                hint="copy the value again; quotes, line breaks and invisible characters are common",
-            )
+            return f"the {what} is malformed: character {position} of {len(value)} is {kind}"
+    return ""
+
+
+def _reject(fault: str) -> None:
+    if not fault:
+        return
+    hint = "copy the value again; quotes, line breaks and invisible characters are common"
+    if fault.endswith("empty"):
+        hint = "an empty value is usually a variable that was not passed"
+    raise CredentialsError(fault, hint=hint)

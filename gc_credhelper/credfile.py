@@ -5,7 +5,9 @@ A directory with the files `client_id` and `client_secret` is what Kubernetes an
 
 import io
 import json
+import os
 from pathlib import Path
+from typing import ClassVar
 
 from .credentials import ClientCredentials, Secret, check_client_id
 from .deadline import Deadline
@@ -21,8 +23,10 @@ _NAMES = (("client_id", "client_secret"), ("clientId", "clientSecret"), ("CLIENT
 class FileProvider:
     """The reference is the path."""
 
-    settings = (Setting("file.path", text, "a JSON or dotenv file, or a directory with client_id and client_secret"),)
-    locator = "file.path"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("file.path", text, "a JSON or dotenv file, or a directory with client_id and client_secret"),
+    )
+    locator: ClassVar[str | None] = "file.path"
 
     def __init__(self, context: Context) -> None:
         """UsageError when no path was given."""
@@ -31,7 +35,9 @@ class FileProvider:
         path = context.settings["file.path"]
         if not path:
             raise UsageError("the provider file needs a path", hint="--provider file:PATH")
-        self._path = Path(path).expanduser()
+        if path.startswith("~"):
+            self._inputs.env("HOME")
+        self._path = Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser raises for an unknown user
 
     def client_id(self) -> str | None:
         """The id, from the file; the secret beside it is not kept."""
@@ -44,20 +50,21 @@ class FileProvider:
 
     def _half(self, index: int) -> str:
         what = ("client_id", "client_secret")[index]
-        if self._path.is_dir():
+        if os.path.isdir(self._path):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
             path = self._path / what
             return trimmed(read_file(str(path), f"the file {path}", self._inputs), f"the file {path}", self._report)
         pairs = self._pairs(read_file(str(self._path), f"the file {self._path}", self._inputs))
-        for names in _NAMES:
-            if names[0] in pairs or names[1] in pairs:
-                value = pairs.get(names[index])
-                if not isinstance(value, str) or not value.strip():
-                    raise CredentialsError(f"{self._path} has no {names[index]}", hint="it needs both, as texts")
-                return trimmed(value, f"{names[index]} in {self._path}", self._report)
-        raise CredentialsError(
-            f"{self._path} has no client_id and client_secret",
-            hint='write {"client_id": "…", "client_secret": "…"}, or the two as lines NAME=VALUE',
-        )
+        begun = [names for names in _NAMES if pairs.keys() & {*names}]
+        if not begun:
+            raise CredentialsError(
+                f"{self._path} has no client_id and client_secret",
+                hint='write {"client_id": "…", "client_secret": "…"}, or the two as lines NAME=VALUE',
+            )
+        names = next((names for names in begun if pairs.keys() >= {*names}), begun[0])
+        value = pairs.get(names[index])
+        if not isinstance(value, str) or not value.strip():
+            raise CredentialsError(f"{self._path} has no {names[index]}", hint="it needs both halves, as texts")
+        return trimmed(value, f"{names[index]} in {self._path}", self._report)
 
     def _pairs(self, content: str) -> dict[str, object]:
         if content.lstrip().startswith("{"):
@@ -65,9 +72,9 @@ class FileProvider:
                 return dict(json.loads(content))
             except (ValueError, RecursionError) as e:
                 where = (
-                    f"line {e.lineno}, column {e.colno}" if isinstance(e, json.JSONDecodeError) else "nested too deep"
+                    f"line {e.lineno}, column {e.colno}" if isinstance(e, json.JSONDecodeError) else "beyond measure"
                 )
                 raise CredentialsError(f"{self._path} is not JSON ({where})", hint="check quotes and commas") from None
-        from dotenv import dotenv_values
+        from dotenv.parser import parse_stream  # dotenv_values logs what it cannot read, and expands
 
-        return dict(dotenv_values(stream=io.StringIO(content), interpolate=False))
+        return {line.key: line.value for line in parse_stream(io.StringIO(content)) if line.key}

@@ -10,6 +10,8 @@ from .errors import TemporaryError
 
 T = TypeVar("T")
 
+THREAD = "gc-credhelper"  # the name of every thread that `run` starts
+
 
 class Deadline:
     """Counts down from `seconds` on the monotonic clock."""
@@ -39,13 +41,13 @@ class Deadline:
             except BaseException as e:  # noqa: BLE001  # raised again in the caller's thread
                 failure.append(e)
 
-        thread = threading.Thread(target=target, daemon=True, name="gc-credhelper")
+        thread = threading.Thread(target=target, daemon=True, name=THREAD)
         thread.start()
-        thread.join(self.left())
+        thread.join(min(self.left(), threading.TIMEOUT_MAX))
         if failure:
             raise failure[0]
         if not result:
-            raise TemporaryError(f"{what} took longer than {self.seconds:.0f} s", hint="try again, or raise --deadline")
+            raise TemporaryError(f"{what} took longer than {self.seconds:.1f} s", hint="try again, or raise --deadline")
         return result[0]
 
 

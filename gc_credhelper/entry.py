@@ -8,20 +8,20 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from . import tokens
 from .filecache import FileCache
 from .gate import Gate
-from .locks import LocalLock, reason
-from .private import PrivateDir
+from .locks import LocalLock
+from .private import PrivateDir, reason
 from .private_portable import Unsafe
 from .rejections import Rejections
 from .report import Report
 from .roles import CacheBackend
 from .tokens import AccessToken
 
-P = ParamSpec("P")
+Named = tuple[str, CacheBackend]
 T = TypeVar("T")
 
 KEY_VERSION = "gcck1"  # of the stored format as well: two versions side by side never read each other's entries
@@ -64,7 +64,7 @@ class Entry:
         self.whose = whose
         self.key = key = whose.key
         self.gate = Gate(directory, key)
-        self.rejections = Rejections(directory, key)
+        self.rejections = Rejections(directory, key, report)
         self._caches = caches
         self._report = report
         beyond_process = any(name != "memory" for name, _ in caches)
@@ -84,39 +84,72 @@ class Entry:
         """Who refreshes now."""
         return self._lock.holder() if self._lock else "nobody"
 
-    def read(self) -> AccessToken | None:
-        """The nearest sound token that was not rejected, of whatever age."""
-        for name, cache in self._caches:
-            text = self._try(name, cache.get, self.key)
-            found = tokens.load(text, self.key) if text else None
-            if found and not self._rejected(*found):
-                return found[0]
-        return None
+    def read(self, enough: Callable[[AccessToken], bool] = lambda _: True) -> AccessToken | None:
+        """The newest sound token that was not rejected, of whatever age; no cache is asked behind one that is enough.
 
-    def _rejected(self, token: AccessToken, mark: int) -> bool:
-        return mark != self.rejections.mark() and self.rejections.holds(token.value)
+        Nearer caches that lack it get it.
+        """
+        best = None
+        lacking: list[Named] = []
+        passed: list[Named] = []
+        for named in self._caches:
+            token = self._get(named)
+            if token and (best is None or token.issued_at > best.issued_at):
+                best, lacking = token, [*passed]
+            if best and enough(best):
+                break
+            passed.append(named)
+        if best and lacking:
+            self._fill(best, lacking)
+        return best
+
+    def _get(self, named: Named) -> AccessToken | None:
+        found = self._try(named, lambda cache: tokens.load(cache.get(self.key) or "", self.key))
+        if not found:
+            return None
+        token, mark = found
+        return None if mark != self.rejections.mark() and self.rejections.holds(token.value) else token
+
+    def _fill(self, token: AccessToken, lacking: Sequence[Named]) -> None:
+        """Under the lock, and after another look, so that a fill never replaces a newer token or revives a rejected."""
+        with self.attempt() as mine:
+            if mine and not self.rejections.holds(token.value):
+                now = [(named, self._get(named)) for named in lacking]
+                self._put(token, [named for named, there in now if not there or there.issued_at < token.issued_at])
 
     def write(self, token: AccessToken) -> None:
         """Put it into every cache. The caller holds the lock, unless there is none."""
+        self._put(token, self._caches)
+
+    def _put(self, token: AccessToken, caches: Sequence[Named]) -> None:
         text = tokens.dump(token, self.key, self.rejections.mark(), str(self.whose))
-        for name, cache in self._caches:
-            self._try(name, cache.put, self.key, text)
+        for named in caches:
+            self._try(named, lambda cache: cache.put(self.key, text))
 
     def remove(self) -> bool:
         """Delete the token everywhere; was there one?"""
-        gone = [self._try(name, cache.remove, self.key) for name, cache in self._caches]
+        gone = [self._try(named, lambda cache: cache.remove(self.key)) for named in self._caches]
         return any(gone)
 
-    def _try(self, name: str, step: Callable[P, T], *arguments: P.args, **none: P.kwargs) -> T | None:
+    def reject(self, value: str) -> bool:
+        """See TokenSource.reject. The caller holds the lock."""
+        cached = self.read()
+        current = cached is not None and cached.value == value
+        if not self.rejections.add(value, current=current):
+            return False
+        if current:
+            self.remove()
+        elif cached:
+            self.write(cached)  # with the new mark, or every hit would look at the rejections
+        return True
+
+    def _try(self, named: Named, step: Callable[[CacheBackend], T]) -> T | None:
+        name, cache = named
         try:
-            return step(*arguments, **none)
+            return step(cache)
         except Exception as e:  # noqa: BLE001  # a plug-in's cache may raise anything, and none of it may lose a token
-            where = self._where(name)
+            # Caches that lie in one directory share a warning about it.
+            where = cache.directory.path if isinstance(cache, FileCache) else name
             why = reason(e) if isinstance(e, OSError | Unsafe) else type(e).__name__
             self._report.warn(f"the cache {name} is not used ({where}): {why}", topic=where)
             return None
-
-    def _where(self, name: str) -> str:
-        """Caches that lie in one directory share a warning about it."""
-        cache = dict(self._caches)[name]
-        return cache.directory.path if isinstance(cache, FileCache) else name

@@ -3,20 +3,29 @@
 The first complete family wins. The id alone finds a cached token: the secret is asked for when an exchange is needed.
 """
 
+import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .credentials import ClientCredentials, Secret, check_client_id
 from .deadline import Deadline
 from .errors import CredentialsError, UsageError
 from .reading import read_file, trimmed
 from .roles import Context
-from .settings import Setting
+from .settings import Setting, text
 
 FAMILIES = (
     ("GENESYS_CLOUD_CLIENT_ID", "GENESYS_CLOUD_CLIENT_SECRET"),
     ("GENESYSCLOUD_OAUTHCLIENT_ID", "GENESYSCLOUD_OAUTHCLIENT_SECRET"),
     ("PURECLOUD_CLIENT_ID", "PURECLOUD_CLIENT_SECRET"),
 )
+
+
+def prefix(raw: object) -> str:
+    """The beginning of a variable's name, ending in `_`."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", text(raw), re.ASCII):
+        raise ValueError("must be the beginning of a variable's name, such as MY_ORG")
+    return text(raw).removesuffix("_") + "_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +39,18 @@ class _Half:
 class EnvProvider:
     """Reads the families of the official tools, or with a reference the pair PREFIX_CLIENT_ID, PREFIX_CLIENT_SECRET."""
 
-    settings = (Setting("env.prefix", str, "prefix of the variables …CLIENT_ID and …CLIENT_SECRET"),)
-    locator = "env.prefix"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("env.prefix", prefix, "prefix of the variables …CLIENT_ID and …CLIENT_SECRET"),
+    )
+    locator: ClassVar[str | None] = "env.prefix"
 
     def __init__(self, context: Context) -> None:
         """UsageError when a variable and its _FILE twin are both set, or two families name different ids."""
         self._inputs = context.inputs
         self._report = context.report
         families: tuple[tuple[str, str], ...] = FAMILIES
-        if prefix := context.settings["env.prefix"]:
-            prefix = prefix if prefix.endswith("_") else prefix + "_"
-            families = ((f"{prefix}CLIENT_ID", f"{prefix}CLIENT_SECRET"),)
+        if own := context.settings["env.prefix"]:
+            families = ((f"{own}CLIENT_ID", f"{own}CLIENT_SECRET"),)
         self._pairs = [(self._half(id_), self._half(secret, secret=True)) for id_, secret in families]
         complete = [pair for pair in self._pairs if pair[0].source and pair[1].source]
         candidates = complete or [pair for pair in self._pairs if pair[0].source]
@@ -56,7 +66,7 @@ class EnvProvider:
 
     def _half(self, name: str, *, secret: bool = False) -> _Half:
         direct = self._inputs.env(name, secret=secret)
-        by_file = self._inputs.env(f"{name}_FILE")
+        by_file = self._inputs.env(f"{name}_FILE", secret=secret)  # people put the secret itself there
         if direct and by_file:
             raise UsageError(f"{name} and {name}_FILE are both set", hint="unset one of them")
         return _Half(name, name if direct else f"{name}_FILE" if by_file else "")
@@ -82,7 +92,7 @@ class EnvProvider:
         value = self._inputs.env(half.source, secret=secret and not by_file) or ""
         what = half.source
         if by_file:
-            what = f"the file {value} ({half.source})"
+            what = f"the file that {half.source} names"
             value = read_file(value, what, self._inputs)
         return trimmed(value, what, self._report)
 

@@ -9,19 +9,25 @@ import json
 import random
 import re
 import time
+from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
+
+from requests import PreparedRequest
 
 from .credentials import ClientCredentials
 from .deadline import Deadline
 from .errors import Error, InvalidClient, RateLimited, TemporaryError, TokenError
 from .report import Report
 from .tokens import MAX_LIFETIME, AccessToken, advisory, is_b64token
-from .transport import LIMIT, Answer, Transport
+from .transport import LIMIT, Answer, Fill, Transport
 
 DEFAULT_LIFETIME = 300  # seconds, when the answer does not say: the shortest that a Genesys client can be set to
 _FIRST, _MOST = 0.5, 8.0  # seconds: bounds of the pauses between attempts
+_LEAST = 0.2  # seconds that an attempt needs; a shorter one would only hide what was wrong with the last
+_RUN = 6  # characters in a row that nothing which is shown has in common with the secret
 _CODES = {
     *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
     *("invalid_scope", "access_denied", "server_error", "temporarily_unavailable"),
@@ -41,34 +47,35 @@ class TokenExchanger:
         self._transport = transport
         self._report = report
 
-    def exchange(self, credentials: ClientCredentials, deadline: Deadline) -> AccessToken:
+    def exchange(
+        self,
+        credentials: ClientCredentials,
+        deadline: Deadline,
+        limited: Callable[[RateLimited], None] = lambda _: None,
+    ) -> AccessToken:
         """A new token. Temporary failures are tried again with full jitter until the deadline; a `Retry-After` that
-        does not fit ends it at once. InvalidClient, TokenError, RateLimited, TemporaryError, UsageError.
+        does not fit ends it at once. `limited` hears of every rate limit, so that others do not run into it meanwhile.
+        InvalidClient, TokenError, RateLimited, TemporaryError, UsageError.
         """
         attempt = 0
         while True:
             try:
                 return self._once(credentials, deadline)
             except TemporaryError as e:
-                pause = random.uniform(0, min(_MOST, _FIRST * 2**attempt))  # noqa: S311
+                if isinstance(e, RateLimited):
+                    limited(e)
+                pause = random.uniform(0, min(_MOST, _FIRST * 2 ** min(attempt, 9)))  # noqa: S311
                 if e.retry_after is not None:
                     pause = e.retry_after + random.uniform(0, min(1.0, e.retry_after / 4))  # noqa: S311
-                if pause >= deadline.left():
+                if pause + _LEAST >= deadline.left():
                     raise _gave_up(e, attempt + 1) from None
                 attempt += 1
                 self._report.note(f"attempt {attempt}: {e}; the next one in {pause:.1f} s")
                 time.sleep(pause)
 
     def _once(self, credentials: ClientCredentials, deadline: Deadline) -> AccessToken:
-        form = {"grant_type": "client_credentials"}
-        headers = {}
-        if self._client_auth == "body":
-            form |= {"client_id": credentials.client_id, "client_secret": credentials.client_secret.reveal()}
-        else:
-            pair = f"{credentials.client_id}:{credentials.client_secret.reveal()}"
-            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         started = time.time()
-        answer = self._transport.post(self._url, form, headers, deadline)
+        answer = self._transport.post(self._url, grant(credentials, self._client_auth), deadline)
         if answer.status == HTTPStatus.OK:
             return self._token(answer, started)
         raise self._refusal(answer, credentials)
@@ -80,14 +87,14 @@ class TokenExchanger:
             kind = "larger than 64 KiB" if len(answer.body) > LIMIT else "not a JSON object"
             hint = "a proxy, a login page or the wrong URL; check token_url and HTTPS_PROXY"
             raise TokenError(f"the answer of the token endpoint is {kind}", hint=hint)
-        value, kind = found.get("access_token"), found.get("token_type", "Bearer")
-        if not isinstance(value, str) or not is_b64token(value):
+        if not isinstance(found.get("access_token"), str) or not is_b64token(found["access_token"]):
             raise TokenError("the answer holds no access_token (RFC 6750)", hint="is token_url a token endpoint?")
+        kind = found.get("token_type", "Bearer")
         if not isinstance(kind, str) or kind.casefold() != "bearer":
             raise TokenError("the answer's token_type is not bearer", hint="is token_url Genesys Cloud's?")
         seconds = self._lifetime(found)
         soft = advisory(seconds) * random.uniform(0.9, 1.1)  # noqa: S311  # or a fleet would refresh in step
-        return AccessToken(value, started, started + seconds, refresh_at=started + seconds - soft)
+        return AccessToken(found["access_token"], started, started + seconds, refresh_at=started + seconds - soft)
 
     def _lifetime(self, found: dict[str, Any]) -> float:
         raw = found.get("expires_in")
@@ -105,19 +112,15 @@ class TokenExchanger:
     def _refusal(self, answer: Answer, credentials: ClientCredentials) -> Error:
         """The error for every status but 200. The meaning is in the body: Genesys throttles with a 400."""
         found = parsed(answer) or {}
-        code = found.get("error") if found.get("error") in _CODES else None
-        told = " ".join(str(found.get(name)) for name in ("description", "error_description")).casefold()
+        code = next((code for code in _CODES if code == found.get("error")), "")
+        texts = (found.get("description"), found.get("error_description"))
+        told = " ".join(text for text in texts if isinstance(text, str)).casefold()
         phrase = next((phrase for phrase in _PHRASES if phrase in told), "")
         said = ", ".join(filter(None, (f"{answer.status}", code, phrase, _correlation(answer, credentials))))
         wait = retry_after(answer, told)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS or phrase == "rate limit exceeded":
             return RateLimited(
                 f"too many token requests ({said})", hint="share tokens among jobs with a cache", retry_after=wait
-            )
-        if code == "invalid_client":
-            return InvalidClient(
-                f"wrong secret, or wrong region ({said}); the server was chosen by {self._decided_by}",
-                hint="check that the client id and secret belong to this region, and that the OAuth client is active",
             )
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.REQUEST_TIMEOUT:
             return TemporaryError(f"the token endpoint failed ({said})", hint="try again", retry_after=wait)
@@ -126,10 +129,38 @@ class TokenExchanger:
                 f"the token endpoint answered with a redirect ({said}), and a secret goes nowhere else",
                 hint="check region and token_url; a captive portal or a proxy's login page redirects as well",
             )
+        if code == "invalid_client":
+            return InvalidClient(
+                f"wrong secret, or wrong region ({said}); the server was chosen by {self._decided_by}",
+                hint="check that the client id and secret belong to this region, and that the OAuth client is active",
+            )
         hint = "the rest of the answer is not shown, because it may hold the secret"
         if answer.status == HTTPStatus.FORBIDDEN:
             hint = "is this machine's address allowed for the OAuth client? A proxy may have answered as well"
         return TokenError(f"the token was refused ({said})", hint=hint)
+
+
+def grant(credentials: ClientCredentials, client_auth: str) -> Fill:
+    """Writes the grant and the client's authentication (RFC 6749 §4.4.2, §2.3.1) into a request."""
+
+    def fill(request: PreparedRequest) -> PreparedRequest:
+        form = {"grant_type": "client_credentials"}
+        if client_auth == "body":
+            form |= {"client_id": credentials.client_id, "client_secret": credentials.client_secret.reveal()}
+        else:
+            pair = f"{credentials.client_id}:{credentials.client_secret.reveal()}"
+            request.headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        request.prepare_body(form, None)
+        return request
+
+    return fill
+
+
+class _Fields(dict[str, Any]):
+    """The answer's fields. They may hold the token or an echo of the secret, so they do not print."""
+
+    def __repr__(self) -> str:
+        return "Fields(hidden)"
 
 
 def parsed(answer: Answer) -> dict[str, Any] | None:
@@ -140,28 +171,37 @@ def parsed(answer: Answer) -> dict[str, Any] | None:
         found = json.loads(answer.body)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return _Fields(found) if isinstance(found, dict) else None
 
 
 def retry_after(answer: Answer, told: str) -> float | None:
-    """Seconds to wait: from the header, a number or a date (RFC 9110 §10.2.3), else from "in [42] seconds"."""
+    """Seconds to wait: from the header, a number or a date (RFC 9110 §10.2.3), else from "in [42] seconds" in the text.
+    None when the server named no time, or one that is over.
+    """
     raw = answer.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", raw):
-        return float(raw)
+        return float(raw) or None
     try:
-        return max(0.0, parsedate_to_datetime(raw).timestamp() - time.time())
+        when = parsedate_to_datetime(raw)
+        return max(0.0, when.replace(tzinfo=when.tzinfo or UTC).timestamp() - time.time()) or None
     except (TypeError, ValueError, OverflowError):
-        found = re.search(r"\[?([0-9]{1,6})\]? ?s(ec|\b)", told)
-        return float(found[1]) if found else None
+        found = re.search(r"(?<!\S)\[?([0-9]{1,6})\]? s(ec|$|\W)", told)  # words of their own: no part of a secret
+        return float(found[1]) or None if found else None
 
 
 def _correlation(answer: Answer, credentials: ClientCredentials) -> str:
-    """The id that Genesys' support asks for, when it looks like one and has nothing of the secret."""
+    """The id that Genesys' support asks for, when it looks like one and has nothing of the secret, however turned."""
     value = answer.headers.get("ININ-Correlation-Id", "").strip()
-    plain, secret = (text.replace("-", "").casefold() for text in (value, credentials.client_secret.reveal()))
-    if _UUID.fullmatch(value) and plain not in secret and secret not in plain:
-        return f"correlation id {value}"
-    return ""
+    if not _UUID.fullmatch(value):
+        return ""
+    plain = value.replace("-", "").casefold()
+    secret = credentials.client_secret.reveal()
+    for form in (secret.replace("-", "").casefold(), secret.encode().hex()):
+        run = min(_RUN, len(form))
+        for turned in (form, form[::-1]):
+            if any(turned[i : i + run] in plain for i in range(len(turned) - run + 1)):
+                return ""
+    return f"correlation id {value}"
 
 
 def _gave_up(error: TemporaryError, attempts: int) -> TemporaryError:

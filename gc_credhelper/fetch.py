@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from .credentials import ClientCredentials
+from .credentials import ClientCredentials, check_client_id
 from .deadline import Deadline
 from .entry import Entry
 from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited
@@ -40,7 +40,10 @@ class Fetch:
 
     def known_client_id(self) -> str | None:
         """The id, when the setting or the provider knows it without asking a store."""
-        return self._pinned or self._guarded(lambda: self._provider().client_id())
+        known = self._pinned or self._guarded(lambda: self._provider().client_id())
+        if not isinstance(known, str | None):
+            raise PluginError("the credential provider's client_id is not a text", hint="ask its author to mend it")
+        return known and check_client_id(known)
 
     def ask_client_id(self, deadline: Deadline) -> str:
         """The id, from the provider's store."""
@@ -62,12 +65,9 @@ class Fetch:
             raise ClientChanged(credentials.client_id)
         entry.gate.check(credentials.client_secret)
         try:
-            token = self._exchanger.exchange(credentials, deadline)
+            token = self._exchanger.exchange(credentials, deadline, entry.gate.rate_limited)
         except InvalidClient as e:
             entry.gate.refused(credentials.client_secret, e)
-            raise
-        except RateLimited as e:
-            entry.gate.rate_limited(e)
             raise
         entry.gate.open()
         self._report.note(f"a new token was issued; it lives {token.lifetime:.0f} s")
@@ -75,14 +75,13 @@ class Fetch:
 
     def _wait(self, entry: Entry, deadline: Deadline) -> None:
         """For the gate, when that is possible within the deadline."""
-        wait = entry.gate.wait()
-        if wait >= deadline.left():
-            raise RateLimited(
-                f"the server asked this client to wait before it asks for another token; {wait:.0f} s are left",
-                hint="try again after that time",
-                retry_after=wait,
-            )
-        if wait:
+        while wait := entry.gate.wait():
+            if wait >= deadline.left():
+                raise RateLimited(
+                    f"the server asked this client to wait before it asks for another token; {wait:.0f} s are left",
+                    hint="try again after that time",
+                    retry_after=wait,
+                )
             time.sleep(min(deadline.left(), wait + random.uniform(0, 0.2)))  # noqa: S311
 
     def _take(self) -> ClientCredentials | None:
@@ -104,7 +103,6 @@ class Fetch:
             return ask()
         except Error:
             raise
-        except Exception as e:
-            raise PluginError(
-                f"the credential provider failed ({type(e).__name__})", hint="ask its author to mend it"
-            ) from e
+        except Exception as e:  # noqa: BLE001  # and it must not stay in a traceback either
+            name = type(e).__name__
+            raise PluginError(f"the credential provider failed ({name})", hint="ask its author to mend it") from None

@@ -1,5 +1,7 @@
 """The cache `file`, the default: one private file per key, shared by the processes of one user on one machine."""
 
+from typing import ClassVar
+
 from .plan import place
 from .private import PrivateDir, sweep
 from .roles import Context
@@ -11,8 +13,10 @@ _SUFFIX = ".token"
 class FileCache:
     """The reference is a directory; our own subdirectory in it holds the entries."""
 
-    settings = (Setting("file.directory", text, "the directory of the file cache, when it is not cache_dir"),)
-    locator = "file.directory"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("file.directory", text, "the directory of the file cache, when it is not cache_dir"),
+    )
+    locator: ClassVar[str | None] = "file.directory"
 
     def __init__(self, context: Context) -> None:
         """Opens nothing yet."""

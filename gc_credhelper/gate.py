@@ -38,11 +38,10 @@ class Gate:
         """InvalidClient, as the server said it a moment ago about this very secret."""
         record = self._read()
         left = self._left(record, MOST_REFUSED) if record.get("kind") == "refused" else 0.0
-        if left and hmac.compare_digest(_bits(secret, str(record.get("salt"))), str(record.get("bits"))):
-            raise InvalidClient(
-                f"{record.get('message')} (said {MOST_REFUSED - left:.0f} s ago; the server is not asked again yet)",
-                hint=str(record.get("hint")),
-            )
+        salt, bits, message, hint = (str(record.get(name)) for name in ("salt", "bits", "message", "hint"))
+        if left and salt.isascii() and bits == _bits(secret, salt):
+            ago = MOST_REFUSED - left
+            raise InvalidClient(f"{message} (said {ago:.0f} s ago; the server is not asked again yet)", hint=hint)
 
     def rate_limited(self, error: RateLimited) -> None:
         """Close it for everyone."""
@@ -68,7 +67,9 @@ class Gate:
         if not isinstance(at, int | float) or not isinstance(seconds, int | float):
             return 0.0
         now = time.time()
-        return max(0.0, at + min(seconds, most) - now) if at <= now else 0.0
+        if not now - most <= at <= now or not seconds > 0:  # numbers of any size, NaN too, may stand there
+            return 0.0
+        return max(0.0, at + min(seconds, most) - now)
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -13,12 +13,12 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from .private import PrivateDir
+from .private import PrivateDir, reason
 from .private_portable import Unsafe
 from .report import Report
 
 _threads: dict[str, threading.Lock] = {}
-_guard = threading.Lock()
+_guard = threading.RLock()  # held by whoever changes one of these, and by whoever forks
 _held: set[int] = set()
 _NAME = 300  # characters of a holder's name that are believed
 
@@ -55,6 +55,12 @@ else:  # pragma: no cover
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
 
 
+def thread_lock(name: str) -> threading.Lock:
+    """The lock of that name in this process; a child that was forked has another one, which is free."""
+    with _guard:
+        return _threads.setdefault(name, threading.Lock())
+
+
 class LocalLock:
     """`with lock.attempt() as mine:`, where `mine` is False when somebody else holds it."""
 
@@ -68,8 +74,7 @@ class LocalLock:
     @contextlib.contextmanager
     def attempt(self) -> Iterator[bool]:
         """Try once. A lock that cannot exist (read-only, full, none on this file system) is done without, and said."""
-        with _guard:
-            thread = _threads.setdefault(self._id, threading.Lock())
+        thread = thread_lock(self._id)
         if not thread.acquire(blocking=False):
             yield False
             return
@@ -82,9 +87,12 @@ class LocalLock:
     @contextlib.contextmanager
     def _file(self) -> Iterator[bool]:
         fd = mine = None
+        owner = os.getpid()
         try:
             if self._directory:
-                fd = self._directory.open_lock(self._name)
+                with _guard:
+                    fd = self._directory.open_lock(self._name)
+                    _held.add(fd)
                 mine = _try_lock(fd)
         except (OSError, Unsafe) as e:
             self._report.warn(
@@ -94,7 +102,6 @@ class LocalLock:
         if fd is None:
             yield True
             return
-        _held.add(fd)
         try:
             if mine:
                 with contextlib.suppress(OSError):
@@ -103,11 +110,12 @@ class LocalLock:
                     os.write(fd, f"process {os.getpid()} on {socket.gethostname()}".encode())
             yield mine is not False
         finally:
-            if fd in _held:  # not in a child that was forked meanwhile, where `_after_fork` closed it
-                _held.discard(fd)
-                if mine:
-                    _unlock(fd)
-                os.close(fd)
+            if os.getpid() == owner:  # not in a child that was forked meanwhile, where `_after_fork` closed it
+                with _guard:
+                    _held.discard(fd)
+                    if mine:
+                        _unlock(fd)
+                    os.close(fd)
 
     @property
     def _where(self) -> str:
@@ -122,21 +130,15 @@ class LocalLock:
         return name if name.isprintable() and 0 < len(name) < _NAME else "another caller"
 
 
-def reason(error: OSError | Unsafe) -> str:
-    """Why a file could not be used, in a few words and without a path twice."""
-    return str(error.strerror or error) if isinstance(error, OSError) else str(error)
-
-
 def _after_fork() -> None:
     """A child has its own locks: the parent's threads do not run in it, and it must not keep the parent's files."""
-    global _guard  # noqa: PLW0603
-    _guard = threading.Lock()
     _threads.clear()
     for fd in _held:
         with contextlib.suppress(OSError):
             os.close(fd)
     _held.clear()
+    _guard.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_after_fork)

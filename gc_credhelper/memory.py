@@ -1,5 +1,7 @@
 """The cache `memory`: shared by the threads of one process, gone with it."""
 
+from typing import ClassVar
+
 from .roles import Context
 from .settings import Setting
 
@@ -9,8 +11,8 @@ _texts: dict[str, str] = {}
 class MemoryCache:
     """One dictionary for the whole process, so that two TokenSources of one client share a token."""
 
-    settings: tuple[Setting, ...] = ()
-    locator = None
+    settings: ClassVar[tuple[Setting, ...]] = ()
+    locator: ClassVar[str | None] = None
 
     def __init__(self, context: Context) -> None:
         """Takes nothing from the context."""

@@ -1,7 +1,5 @@
 """Notes, the writing half: leave the plan of this run for the next one, and forget the oldest."""
 
-import time
-
 from . import plan
 from .plan import Inputs, Plan
 from .private import PrivateDir, sweep
@@ -10,14 +8,14 @@ from .report import Report
 
 MOST = 64
 _SUFFIX = ".note"
-_SETTLED = 2  # seconds since a file changed, before which a second change could show the same times
+_SETTLED = 2  # seconds; the coarsest times that a file system keeps
 
 
 def leave(directory: PrivateDir, inputs: Inputs, known: Plan, report: Report) -> bool:
     """Was a note left? Not when a file changed just now; a directory that cannot be written is not our worry here."""
     parts = plan.header(inputs)
     for (kind, subject), value in inputs.record.items():
-        if kind == b"F" and _fresh(value):
+        if kind == b"F" and not _settled(value, inputs.began):
             report.note(f"the plan is not recorded yet: {plan.decode(subject)} changed a moment ago")
             return False
         parts += [kind, subject, value]
@@ -25,8 +23,9 @@ def leave(directory: PrivateDir, inputs: Inputs, known: Plan, report: Report) ->
         parts += [b"P", field.encode(), plan.encode(str(getattr(known, field)))]
     if not inputs.cwd or any(b"\0" in part for part in parts):
         return False
+    body = b"\0".join(parts)
     try:
-        directory.write(plan.note_name(inputs), b"\0".join([*parts, b"end"]))
+        directory.write(plan.note_name(inputs), body + b"\0" + plan.checksum(body))
         notes = {name: changed for name, changed in directory.names().items() if name.endswith(_SUFFIX)}
         for name in sorted(notes, key=notes.__getitem__)[: max(0, len(notes) - MOST)]:
             directory.remove(name)
@@ -53,6 +52,7 @@ def recalled_client_id(directory: PrivateDir, inputs: Inputs) -> str | None:
     return known.client_id if known else None
 
 
-def _fresh(stat_line: bytes) -> bool:
+def _settled(stat_line: bytes, began: float) -> bool:
+    """Would a change since this run began show in the times?"""
     modified, changed = (int(part) / 1e9 for part in stat_line.split(b" ")[:2])
-    return max(modified, changed) > time.time() - _SETTLED
+    return max(modified, changed) <= began - _SETTLED

@@ -57,10 +57,24 @@ def emit(text: str) -> int:
     view = memoryview(text.encode())
     try:
         while view:
-            view = view[os.write(1, view) :]
+            view = view[_write(view) :]
     except BrokenPipeError:
         return 141
     except OSError as e:
-        os.write(2, f"gc-credhelper: error: standard output cannot be written: {e.strerror}\n".encode())
+        try:
+            os.write(2, f"gc-credhelper: error: standard output cannot be written: {e.strerror}\n".encode())
+        except OSError:  # nobody can be told, except by the exit code
+            return 1
         return 1
     return 0
+
+
+def _write(view: memoryview) -> int:
+    """How many bytes went out; waits when the caller made its end of the pipe or socket, and so ours, non-blocking."""
+    while True:
+        try:
+            return os.write(1, view)
+        except BlockingIOError:
+            import select
+
+            select.select([], [1], [])

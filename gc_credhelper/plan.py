@@ -3,12 +3,14 @@
 A note is made by one run and trusted by the next only while every input that it recorded is unchanged, which is what
 ccache calls direct mode. NUL-separated bytes: magic, version, effective uid, working directory, argc, argv…, then
 triples of kind, name and value. E: a variable that is set; U: one that is unset or empty; S: a secret variable that is
-set (its value is not kept); F: a file, with its stat; A: a file that is absent; P: a field of the plan; then `end`.
+set (its value is not kept); F: a file, with its stat; A: a file that is absent; P: a field of the plan; then a sum over
+all of it, so that a damaged note is none.
 
 Hot: a cache hit runs this module.
 """
 
 import sys
+import time
 
 from . import __version__
 
@@ -39,6 +41,7 @@ class Inputs:
         """`argv`: without the program's name."""
         self.argv = argv
         self.environ = environ
+        self.began = time.time()
         self.record: dict[tuple[bytes, bytes], bytes] = {}
         try:
             self.cwd = os.getcwd()
@@ -138,8 +141,12 @@ def note_name(inputs: Inputs) -> str:
         for name, value in inputs.environ.items()
         if name.startswith((b"GC_CREDHELPER_", b"GENESYS", b"PURECLOUD")) and b"SECRET" not in name
     )
-    number = int.from_bytes(b"\0".join(data), "big") % _PRIME
-    return f"{number:032x}.note"
+    return checksum(b"\0".join(data)).decode() + ".note"
+
+
+def checksum(data: bytes) -> bytes:
+    """Against accidents, not against an attacker, who could not write here. Any change within 15 bytes shows."""
+    return b"%032x" % (int.from_bytes(data, "big") % _PRIME)
 
 
 def header(inputs: Inputs) -> "list[bytes]":
@@ -150,14 +157,15 @@ def header(inputs: Inputs) -> "list[bytes]":
 
 def recall(inputs: Inputs, note: bytes) -> "Plan | None":
     """The plan of an identical earlier run, if nothing that it read has changed since."""
-    parts = note.split(b"\0")
+    body, _, total = note.rpartition(b"\0")
+    parts = body.split(b"\0")
     start = header(inputs)
     n = len(start)
-    if not inputs.cwd or parts[:n] != start or parts[-1] != b"end" or (len(parts) - n) % 3 != 1:
+    if not inputs.cwd or parts[:n] != start or (len(parts) - n) % 3 or total != checksum(body):
         return None
     environ = inputs.environ
     fields: dict[str, str] = {}
-    for i in range(n, len(parts) - 1, 3):
+    for i in range(n, len(parts), 3):
         kind, name, value = parts[i : i + 3]
         if kind == b"E":
             same = environ.get(name) == value

@@ -5,13 +5,14 @@ A plug-in is a class of one of the two roles (`roles.py`) that an entry point na
 plug-in outranks another, and none can take the place of a built-in one.
 """
 
+import contextlib
 import importlib
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from .errors import PluginError
-from .settings import nearest
+from .settings import Setting, nearest, spoken
 
 PROVIDERS = "gc_credhelper.credential_providers"
 CACHES = "gc_credhelper.cache_backends"
@@ -21,6 +22,7 @@ BUILT_IN = {
     PROVIDERS: {"env": "env:EnvProvider", "file": "credfile:FileProvider", "command": "command:CommandProvider"},
     CACHES: {"file": "filecache:FileCache", "memory": "memory:MemoryCache"},
 }
+_METHODS = {PROVIDERS: ("client_id", "credentials"), CACHES: ("get", "put", "remove", "keys")}
 # Names whose distribution we know, so that the hint can be the exact command.
 DISTRIBUTIONS = {
     "keyring": "gc-credhelper-keyring",
@@ -50,37 +52,68 @@ def load(group: str, name: str) -> Any:
     if target := BUILT_IN[group].get(name):
         module, _, attribute = target.partition(":")
         return getattr(importlib.import_module("." + module, __package__), attribute)
-    found = {(entry.value, _distribution(entry)): entry for entry in entry_points(group=group, name=name)}
+    found = {(entry.value, _distribution(entry)): entry for entry in _entries(group) if entry.name == name}
     if len(found) > 1:
         who = " and ".join(sorted(distribution for _, distribution in found))
         raise PluginError(f"two plug-ins call themselves {name}: {who}", hint="uninstall the one that you do not want")
     if not found:
-        raise PluginError(f"there is no {ROLE_NAMES[group]} {name}", hint=_how_to_install(group, name))
+        raise PluginError(
+            f"there is no {ROLE_NAMES[group]} {spoken(name, _known(group))}", hint=_how_to_install(group, name)
+        )
     (entry,) = found.values()
     try:
         loaded: Any = entry.load()
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         raise PluginError(
             f"the {ROLE_NAMES[group]} {name} of {_distribution(entry)} cannot be loaded ({type(e).__name__})",
             hint=f"reinstall it: pip install --force-reinstall {_distribution(entry)}",
         ) from e
-    for wanted in (
-        "settings",
-        "locator",
-        *("client_id credentials" if group == PROVIDERS else "get put remove keys").split(),
-    ):
-        if not hasattr(loaded, wanted):
-            raise PluginError(
-                f"the {ROLE_NAMES[group]} {name} of {_distribution(entry)} has no {wanted}",
-                hint="ask its author to mend it",
-            )
+    if flaw := _flaw(loaded, group):
+        raise PluginError(
+            f"the {ROLE_NAMES[group]} {name} of {_distribution(entry)} {flaw}", hint="ask its author to mend it"
+        )
     return loaded
 
 
-def known_names() -> set[str]:
-    """Every name that a profile may have a table for."""
-    names = {*BUILT_IN[PROVIDERS], *BUILT_IN[CACHES], *DISTRIBUTIONS}
-    return names | {entry.name for group in ROLE_NAMES for entry in entry_points(group=group)}
+def _flaw(loaded: Any, group: str) -> str:
+    """Which promise of its role the class does not keep, if any. Its rows may not take the place of the core's."""
+    for wanted in ("settings", "locator", *_METHODS[group]):
+        if not hasattr(loaded, wanted):
+            return f"has no {wanted}"
+    if not callable(loaded) or not all(callable(getattr(loaded, method)) for method in _METHODS[group]):
+        return f"has no methods {', '.join(_METHODS[group])}"
+    rows = loaded.settings
+    if not isinstance(rows, tuple) or not all(isinstance(row, Setting) and "." in row.name for row in rows):
+        return "has settings that are not a tuple of Setting, each named <plug-in>.<name>"
+    if loaded.locator is not None and loaded.locator not in {row.name for row in rows}:
+        return "has a locator that is not among its settings"
+    return ""
+
+
+def known_names(table: str = "") -> set[str]:
+    """Every name that a profile may have a table for; or the rows of that table, whichever role they belong to."""
+    if not table:
+        return _known(PROVIDERS) | _known(CACHES)
+    rows: set[str] = set()
+    for group in ROLE_NAMES:
+        with contextlib.suppress(PluginError):
+            rows |= {row.name for row in load(group, table).settings}
+    return rows
+
+
+def _known(group: str) -> set[str]:
+    return {*BUILT_IN[group], *DISTRIBUTIONS, *(entry.name for entry in _entries(group))}
+
+
+def _entries(group: str) -> list[EntryPoint]:
+    """Every entry point of the group; PluginError when what some installer left behind cannot be read."""
+    try:
+        return [*entry_points(group=group)]
+    except Exception as e:
+        raise PluginError(
+            f"the entry points of the installed packages cannot be read ({type(e).__name__})",
+            hint="a package left a broken entry_points.txt behind; install into a new environment",
+        ) from e
 
 
 def _how_to_install(group: str, name: str) -> str:
@@ -89,8 +122,7 @@ def _how_to_install(group: str, name: str) -> str:
     other = CACHES if group == PROVIDERS else PROVIDERS
     if name in BUILT_IN[other]:
         return f"{name} is a {ROLE_NAMES[other]}"
-    known = {*BUILT_IN[group], *DISTRIBUTIONS, *(entry.name for entry in entry_points(group=group))}
-    return f"{nearest(name, known)}; `gc-credhelper plugins` lists what is installed"
+    return f"{nearest(name, _known(group))}; `gc-credhelper plugins` lists what is installed"
 
 
 def _distribution(entry: EntryPoint) -> str:
@@ -115,7 +147,7 @@ def installed() -> list[Installed]:
     rows = []
     for group, role in ROLE_NAMES.items():
         rows += [Installed(role, name, "gc-credhelper", __version__) for name in BUILT_IN[group]]
-        entries = {(entry.name, entry.value, _distribution(entry)): entry for entry in entry_points(group=group)}
+        entries = {(entry.name, entry.value, _distribution(entry)): entry for entry in _entries(group)}
         names = [name for name, _, _ in entries]
         for (name, _, distribution), entry in sorted(entries.items()):
             problem = "shadowed by the built-in one" if name in BUILT_IN[group] else ""

@@ -47,7 +47,7 @@ if sys.platform != "win32":
 
         def _create(self) -> int:
             path = Path(self._path)
-            path.mkdir(0o700, parents=True, exist_ok=True)
+            _make(path)
             try:
                 return filestore.open_dir(self._path, ours=self._ours)
             except FileNotFoundError:  # it is not ours, so our subdirectory is meant
@@ -113,8 +113,19 @@ if sys.platform != "win32":
                 raise Unsafe(f"{name} is not a private file of ours")
             return lock
 
+    def _make(path: Path) -> None:
+        """Make the directory and its parents, all 0700: `parents=True` would leave those to the umask."""
+        if not path.parent.is_dir():
+            _make(path.parent)
+        path.mkdir(0o700, exist_ok=True)
+
 else:  # pragma: no cover
     PrivateDir = PortableDir
+
+
+def reason(error: OSError | Unsafe) -> str:
+    """Why a file could not be used, in a few words and without a path twice."""
+    return str(error.strerror or error) if isinstance(error, OSError) else str(error)
 
 
 def sweep(directory: PrivateDir) -> None:

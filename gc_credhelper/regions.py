@@ -4,13 +4,12 @@ The rows are those that the official SDKs, the `gc` CLI and the Terraform provid
 a host that was guessed: a name that is not in the table is an error.
 """
 
-import difflib
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .errors import UsageError
-from .settings import Settings, is_loopback
+from .settings import Settings, closest, is_loopback, spoken, url
 
 # AWS region, domain, AWS short form, web-messenger environment
 _ROWS = """
@@ -69,16 +68,14 @@ REGIONS = _rows()
 def find(spelling: str) -> Region | None:
     """The row that a domain, a host, a URL, an AWS name, an SDK's enum name or a short form means; None for no row."""
     name = spelling.strip().casefold()
-    if "://" in name or name.startswith(("api.", "login.", "apps.")):
-        try:
-            parts = urlsplit(name if "://" in name else f"https://{name}")
-            if parts.scheme != "https" or parts.username is not None or parts.port not in (None, 443):
-                return None
-            name = parts.hostname or ""
-        except ValueError:
+    try:
+        parts = urlsplit(name if "://" in name else f"https://{name}")
+        if parts.scheme != "https" or parts.username is not None or parts.port not in (None, 443):
             return None
-    name = name.removesuffix("/").removesuffix(".")
-    return next((row for row in REGIONS if name in row.spellings), None)
+    except ValueError:
+        return None
+    host = (parts.hostname or "").removesuffix(".")
+    return next((row for row in REGIONS if host in row.spellings), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +89,13 @@ class Endpoints:
 
 def endpoints(settings: Settings) -> Endpoints:
     """The two URLs that the settings mean: a nearer region displaces farther URLs. UsageError for an unknown region."""
-    region_says = f"region {settings['region']} ({settings.origin('region')})"
     token_url = settings["token_url"]
     if token_url is None or settings.nearer("region", "token_url"):
-        base_token, base_api = _of_region(settings)
+        name, base_token, base_api = _of_region(settings)
         api_url = settings["api_url"]
         if api_url is None or settings.nearer("region", "api_url"):
             api_url = base_api
-        return Endpoints(base_token, api_url, region_says)
+        return Endpoints(base_token, api_url, f"region {name} ({settings.origin('region')})")
     api_url = settings["api_url"]
     if api_url is None or settings.nearer("token_url", "api_url"):
         row = find(urlsplit(token_url).hostname or "")
@@ -107,16 +103,27 @@ def endpoints(settings: Settings) -> Endpoints:
     return Endpoints(token_url, api_url, f"token_url {token_url} ({settings.origin('token_url')})")
 
 
-def _of_region(settings: Settings) -> tuple[str, str]:
+def _of_region(settings: Settings) -> tuple[str, str, str]:
+    """The region's name, and its two URLs."""
     name = settings["region"]
     if row := find(name):
-        return row.token_url, row.api_url
-    if re.fullmatch(r"[\w.]+(:\d{1,5})?", name) and is_loopback(name.partition(":")[0]):  # as the gc CLI has it
-        return f"http://{name}/oauth/token", f"http://{name}"
-    known = sorted({spelling for row in REGIONS for spelling in (row.aws, row.domain)})
-    close = difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.5) or ["mypurecloud.com", "eu-west-1"]
-    shown = name if re.fullmatch(r"[\w.:/-]{1,60}", name) else "given"
+        return row.domain, row.token_url, row.api_url
+    local = _on_this_machine(name.casefold())
+    if local:
+        return name, f"{local}/oauth/token", local
+    known = {spelling for row in REGIONS for spelling in (row.aws, row.domain)}
+    close = closest(name, known, cutoff=0.5) or ["mypurecloud.com", "eu-west-1"]
     raise UsageError(
-        f"unknown region {shown} ({settings.origin('region')})",
+        f"unknown region {spoken(name, known)} ({settings.origin('region')})",
         hint=f"nearest: {', '.join(close)}; for a host that is not in the table name it with --token-url",
     )
+
+
+def _on_this_machine(name: str) -> str | None:
+    """The URL that `localhost` or `localhost:PORT` means, as it does to the gc CLI."""
+    if not re.fullmatch(r"[\w.]+(:\d{1,5})?", name, re.ASCII) or not is_loopback(name.partition(":")[0]):
+        return None
+    try:
+        return url(f"http://{name}")
+    except ValueError:
+        return None

@@ -7,10 +7,12 @@ of their last change), so that a cache hit compares two numbers instead of makin
 import hashlib
 import time
 
-from .private import PrivateDir
+from .private import PrivateDir, reason
 from .private_portable import Unsafe
+from .report import Report
 
 _KEPT = 16
+_DIGITS = 12  # more than any time has that we write
 _PACE = 60  # seconds; a second rejection within them means that the cause is elsewhere
 
 
@@ -22,8 +24,9 @@ def digest(token: str) -> str:
 class Rejections:
     """The rejected tokens of one key."""
 
-    def __init__(self, directory: PrivateDir, key: str) -> None:
+    def __init__(self, directory: PrivateDir, key: str, report: Report | None = None) -> None:
         self._directory = directory
+        self._report = report
         self._name = f"{key}.rejected"
 
     def mark(self) -> int:
@@ -37,20 +40,36 @@ class Rejections:
         """Was this token rejected?"""
         return digest(token) in (line[0] for line in self._lines())
 
-    def add(self, token: str) -> bool:
-        """Remember one more; False when the last is less than a minute old. OSError, Unsafe."""
+    def add(self, token: str, *, current: bool) -> bool:
+        """Remember one more. `current`: it is the cached one, so that another will be asked for in its place; False
+        when that happened less than a minute ago.
+        """
         lines = self._lines()
+        name = digest(token)
+        if not current and name in (line[0] for line in lines):
+            return True
         now = int(time.time())
-        if any(now - _PACE < int(at) <= now for _, at in lines):
+        if current and any(now - _PACE < int(at) <= now for _, at in lines):
             return False
-        lines = [*lines, [digest(token), str(now)]][-_KEPT:]
-        self._directory.write(self._name, "".join(f"{d} {at}\n" for d, at in lines).encode())
+        lines = [*lines, [name, str(now if current else 0)]][-_KEPT:]
+        try:
+            self._directory.write(self._name, "".join(f"{d} {at}\n" for d, at in lines).encode())
+        except (OSError, Unsafe) as e:
+            self._warn(e)
         return True
 
     def _lines(self) -> list[list[str]]:
         try:
-            content = self._directory.read(self._name).decode("latin-1")
-        except (OSError, Unsafe):
+            content = self._directory.read(self._name).decode("ascii", "replace")
+        except FileNotFoundError:
+            return []
+        except (OSError, Unsafe) as e:
+            self._warn(e)
             return []
         lines = [line.split(" ") for line in content.splitlines()]
-        return [line for line in lines if len(line) == 2 and line[1].isascii() and line[1].isdigit()]  # noqa: PLR2004
+        return [line for line in lines if len(line) == 2 and line[1].isdigit() and len(line[1]) < _DIGITS]  # noqa: PLR2004
+
+    def _warn(self, error: OSError | Unsafe) -> None:
+        if self._report:
+            where = self._directory.path
+            self._report.warn(f"the rejected tokens are not kept in {where}: {reason(error)}", topic=self._name)

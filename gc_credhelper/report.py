@@ -25,8 +25,22 @@ class Report:
             self._write("note", text)
 
     def _write(self, kind: str, text: str) -> None:
-        if sys.stderr is not None:
-            print(f"gc-credhelper: {kind}: {text}", file=sys.stderr, flush=True)
+        say(kind, text)
+
+
+def say(kind: str, text: str) -> None:
+    """A line on stderr; nothing where that is closed or full, for the answer matters more."""
+    if sys.stderr is None:
+        return
+    try:
+        print(f"gc-credhelper: {kind}: {one_line(text)}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        sys.stderr = None
+
+
+def one_line(text: str) -> str:
+    """The text on one line and without control characters, which a path or a variable may hold."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
 class LogReport(Report):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from .errors import UsageError
 
@@ -53,11 +53,13 @@ class Value:
 
 Kind = Callable[[object], Any]
 
+_DAY = 86_400  # seconds
+
 
 def text(raw: object) -> str:
     """A string; white space around it is not part of it."""
     if not isinstance(raw, str | int | float) or isinstance(raw, bool) or not str(raw).strip():
-        raise ValueError("must be a text")
+        raise ValueError("must be a text that is not empty")
     return str(raw).strip()
 
 
@@ -66,14 +68,14 @@ def duration(raw: object) -> float:
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|)", str(raw).strip(), re.ASCII)
     if not found or isinstance(raw, bool):
         raise ValueError("must be a duration such as 90s, 45m or 2h")
-    return float(found[1]) * {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+    return float(found[1]) * {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": _DAY}[found[2]]
 
 
-def positive_duration(raw: object) -> float:
-    """Seconds, more than none."""
+def deadline(raw: object) -> float:
+    """Seconds, more than none and a day at the most."""
     seconds = duration(raw)
-    if seconds <= 0:
-        raise ValueError("must be more than 0 s")
+    if not 0 < seconds <= _DAY:
+        raise ValueError("must be more than 0s and not more than 1d")
     return seconds
 
 
@@ -85,13 +87,21 @@ def url(raw: object) -> str:
         port = parts.port
     except ValueError:
         raise ValueError("must be a URL") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or re.search(r"[\s\\]", value):
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or re.search(r"[^!-\[\]-~]", value):
         raise ValueError("must be a URL such as https://login.mypurecloud.ie/oauth/token")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ValueError("must be a URL without a user, a query and a fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("must begin with https:// unless it is on this machine")
-    return value
+    return urlunsplit(parts._replace(netloc=parts.netloc.lower()))
+
+
+def region_name(raw: object) -> str:
+    """A text; of a URL the part before query and fragment, since a browser may have put a token there."""
+    name = re.split(r"[?#]", text(raw))[0]
+    if "@" in name:
+        raise ValueError("must be a region, not an address with a user")
+    return text(name)
 
 
 def is_loopback(host: str) -> bool:
@@ -101,8 +111,8 @@ def is_loopback(host: str) -> bool:
 
 def items(raw: object) -> tuple[str, ...]:
     """A list, or a text with commas."""
-    parts = raw if isinstance(raw, list) else str(raw).split(",")
-    if not all(isinstance(part, str) and part.strip() for part in parts) or not parts:
+    parts = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, str) and part.strip() for part in parts):
         raise ValueError("must be a list of names")
     return tuple(part.strip() for part in parts)
 
@@ -110,11 +120,11 @@ def items(raw: object) -> tuple[str, ...]:
 def argv(raw: object) -> tuple[str, ...]:
     """A command: a list, or a text that is split as a shell would; no shell runs it."""
     try:
-        parts = raw if isinstance(raw, list) else shlex.split(str(raw))
+        parts = shlex.split(raw) if isinstance(raw, str) else raw
     except ValueError:
         raise ValueError("must be a command; a quotation mark is not closed") from None
-    if not parts or not all(isinstance(part, str) for part in parts) or not parts[0]:
-        raise ValueError("must be a command")
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts) or not any(parts[:1]):
+        raise ValueError("must be a command: a text, or a list of texts")
     return tuple(parts)
 
 
@@ -169,7 +179,7 @@ SETTINGS = (
     Setting("cache_dir", text, "directory of locks and notes, and of the file cache unless it names its own"),
     Setting(
         "region",
-        text,
+        region_name,
         "the Genesys Cloud region, in any spelling: mypurecloud.ie, eu-west-1, https://api.mypurecloud.ie",
         "mypurecloud.com",
         flag=True,
@@ -177,10 +187,10 @@ SETTINGS = (
     ),
     Setting("token_url", url, "the token endpoint, when it is not https://login.<region>/oauth/token", flag=True),
     Setting("api_url", url, "the Platform API, when it is not https://api.<region>", flag=True),
-    Setting("client_id", text, "the (public) id of the OAuth client: finds a cached token without asking the provider"),
+    Setting("client_id", text, "the public id of the OAuth client: finds a cached token without the provider"),
     Setting("client_auth", choice("basic", "body"), "how the client authenticates: basic or body", "basic"),
     Setting("min_ttl", duration, "the shortest life that the token must still have, such as 45m", "0", flag=True),
-    Setting("deadline", positive_duration, "time for the whole command, such as 30s", "30s", flag=True),
+    Setting("deadline", deadline, "time for the whole command, such as 30s", "30s", flag=True),
     Setting("client_cert", text, "a PEM file with the client certificate for mutual TLS"),
     Setting("client_key", text, "a PEM file with the key of client_cert, when that does not hold it"),
 )
@@ -213,5 +223,21 @@ class Settings(Mapping[str, Any]):
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that begins with the nearest known names."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+    if close := closest(name, known):
+        return f"did you mean {' or '.join(close)}?"
+    return f"known: {', '.join(known)}" if known else "none is known"
+
+
+def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """Up to three known names that `name` may be a slip of."""
+    folded = {one.casefold(): one for one in known}
+    return [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=cutoff)]
+
+
+def spoken(name: str, known: Iterable[str]) -> str:
+    """An unknown name as a message may repeat it: a plain word, or a slip of a known one. Anything else could be a
+    secret that was put where a name belongs.
+    """
+    plain = re.fullmatch(r"[a-z]+([._-][a-z]+)*", name) and len(name) <= 24  # noqa: PLR2004  # generated secrets are longer
+    slip = re.fullmatch(r"[\w.-]{1,40}", name) and closest(name, known)
+    return name if plain or slip else "of that name"

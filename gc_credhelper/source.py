@@ -5,18 +5,21 @@ ageing?                   whoever gets the lock at once tries a refresh, everyon
 none?                     whoever gets the lock exchanges; the others leave as soon as a fresh entry appears
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .deadline import Deadline, Pauses
 from .entry import Entry
-from .errors import LifetimeError, TemporaryError
+from .errors import CredentialsError, LifetimeError, TemporaryError
+from .locks import thread_lock
 from .report import Report
-from .tokens import AccessToken, mandatory
+from .tokens import MAX_SKEW, AccessToken, mandatory
 
 _CLAIM = 15  # seconds: longer than an early refresh may take, so that nobody repeats it meanwhile
 _EARLY = 5  # seconds that an early refresh may take, since its caller holds a token that is still good
+_CLIENTS = 3  # entries that one call may turn to while its provider names one client after another
 
 
 class ClientChanged(Exception):  # not an error: the provider answered, with news
@@ -29,14 +32,20 @@ class ClientChanged(Exception):  # not an error: the provider answered, with new
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What one caller needs. `since`: with --refresh, the moment before which a token is too old for it."""
+    """What one caller needs. `after`: with --refresh, when the token was issued that is no longer wanted. Whoever asks
+    for a refresh while another one is under way is content with its token.
+    """
 
     min_ttl: float = 0
-    since: float | None = None
+    after: float = float("-inf")
+
+    def concerns(self, token: AccessToken, now: float) -> bool:
+        """Is it a token to look at: not from the future, not expired, not the one to be replaced?"""
+        return self.after < token.issued_at <= now + MAX_SKEW and now < token.expires_at
 
     def accepts(self, token: AccessToken, now: float) -> bool:
         """Would the caller be content?"""
-        return token.usable(now, self.min_ttl) and (self.since is None or token.issued_at >= self.since)
+        return self.concerns(token, now) and token.usable(now, self.min_ttl)
 
 
 class TokenSource:
@@ -66,9 +75,19 @@ class TokenSource:
         self._entry: Entry | None = None
 
     def entry(self, deadline: Deadline | None = None) -> Entry:
-        """Where the token lies."""
+        """Where the token lies. The provider may have to be asked for it, which one thread does for all."""
+        deadline = deadline or Deadline(self._seconds)
         if self._entry is None:
-            self._entry = self._find(deadline or Deadline(self._seconds))
+            lock = thread_lock(f"entry of {id(self)}")
+            if not lock.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
+                raise TemporaryError(
+                    f"another thread has been asking the provider for longer than {deadline.seconds:.0f} s",
+                    hint="try again, or raise the deadline",
+                )
+            try:
+                self._entry = self._entry or self._find(deadline)
+            finally:
+                lock.release()
         return self._entry
 
     def token(
@@ -80,18 +99,26 @@ class TokenSource:
         CredentialsError, TokenError, TemporaryError (`retryable`), LifetimeError.
         """
         deadline = deadline or Deadline(self._seconds)
-        wish = Wish(self._min_ttl if min_ttl is None else min_ttl, self._clock() if refresh else None)
-        while True:
+        min_ttl = self._min_ttl if min_ttl is None else min_ttl
+        for _ in range(_CLIENTS):
+            entry = self.entry(deadline)
+            wish = Wish(min_ttl)
+            if refresh and (old := entry.read()):
+                wish = Wish(min_ttl, min(old.issued_at, self._clock()))
             try:
-                return self._token(self.entry(deadline), wish, deadline)
+                return self._token(entry, wish, deadline)
             except ClientChanged as e:
                 self._report.note("the provider holds another client than at its last read")
                 self._entry = self._reopen(e.client_id)
+        raise CredentialsError(
+            "the provider names another client each time it is asked", hint="pin one with the setting client_id"
+        )
 
     def _token(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
         if not entry.shared:
             return self._checked(self._fetch(entry, deadline), wish)
         pauses = Pauses(0.005, 0.05)
+        waits = False
         while True:
             token = self._cached(entry, wish)
             if token and self._clock() < token.refresh_at:
@@ -103,20 +130,26 @@ class TokenSource:
             if token:
                 self._report.note("the token came from the cache; another caller refreshes it")
                 return token
-            if not deadline.left():
-                raise TemporaryError(
-                    f"{entry.holder()} has been getting this token for longer than {deadline.seconds:.0f} s",
-                    hint="try again, raise --deadline, or look at what that process waits for",
-                )
-            pauses.sleep(deadline)
+            if not waits:
+                self._report.note(f"waiting for {entry.holder()}, who is getting this token")
+                waits = True
+            self._pause(pauses, entry, deadline)
+
+    @staticmethod
+    def _pause(pauses: Pauses, entry: Entry, deadline: Deadline) -> None:
+        if not deadline.left():
+            raise TemporaryError(
+                f"{entry.holder()} has been getting this token for longer than {deadline.seconds:.0f} s",
+                hint="try again, raise --deadline, or look at what that process waits for",
+            )
+        pauses.sleep(deadline)
 
     def _cached(self, entry: Entry, wish: Wish) -> AccessToken | None:
-        token = entry.read()
         now = self._clock()
-        if not token:
+        token = entry.read(lambda token: now < token.refresh_at and wish.accepts(token, now))
+        if not token or not wish.concerns(token, now):
             return None
-        if now < token.expires_at and wish.since is None:
-            self._possible(token, wish)
+        self._possible(token, wish)
         return token if wish.accepts(token, now) else None
 
     def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
@@ -132,7 +165,7 @@ class TokenSource:
             deadline = deadline.share(most=_EARLY)
         try:
             token = self._fetch(entry, deadline)
-        except TemporaryError as e:
+        except (TemporaryError, CredentialsError) as e:  # later steps of a job may run without the secret
             if not old or not wish.accepts(old, self._clock()):
                 raise
             self._report.warn(f"the token was not renewed early: {e}")
@@ -169,24 +202,12 @@ class TokenSource:
         pauses = Pauses(0.005, 0.05)
         while entry.shared:
             with entry.attempt() as mine:
-                if mine:
-                    return self._reject(entry, value)
-            if not deadline.left():
-                raise TemporaryError(
-                    f"{entry.holder()} has been getting this token for longer than {deadline.seconds:.0f} s"
+                if mine and entry.reject(value):
+                    return True
+            if mine:
+                self._report.warn(
+                    "a token of this client was rejected less than a minute ago: look at the API URL and the roles"
                 )
-            pauses.sleep(deadline)
-        return True
-
-    def _reject(self, entry: Entry, value: str) -> bool:
-        cached = entry.read()
-        if not entry.rejections.add(value):
-            self._report.warn(
-                "a token of this client was rejected less than a minute ago: look at the API URL and the roles"
-            )
-            return False
-        if cached and cached.value == value:
-            entry.remove()
-        elif cached:
-            entry.write(cached)
+                return False
+            self._pause(pauses, entry, deadline)
         return True

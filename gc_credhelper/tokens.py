@@ -8,6 +8,7 @@ MAX_LIFETIME = 38_880_000  # seconds; the longest a Genesys client can grant (SC
 MAX_SKEW = 60  # seconds that an entry may come from the future
 YOUNG = 60  # seconds during which a new token satisfies any --min-ttl up to its lifetime
 
+_PRIME = 2**127 - 1
 _B64TOKEN = str.maketrans("", "", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/")
 
 
@@ -86,7 +87,7 @@ class AccessToken:
         if self.issued_at > now + MAX_SKEW:
             return False
         left = self.expires_at - now
-        if left <= mandatory(self.lifetime):
+        if left <= mandatory(self.lifetime) or now >= self.reported_expiry:
             return False
         return left >= min_ttl or (now < self.issued_at + YOUNG and min_ttl <= self.lifetime)
 
@@ -102,21 +103,26 @@ def mandatory(lifetime: float) -> float:
 
 
 def dump(token: AccessToken, key: str, mark: int, about: str = "") -> str:
-    """The stored form: a line for us, and `about`, which is for people.
+    """The stored form, in ASCII: a line for us, and `about`, which is for people.
 
     `mark` names the state of the rejections that the token was checked against.
     """
     times = f"{token.issued_at * 1000:.0f} {token.refresh_at * 1000:.0f} {token.expires_at * 1000:.0f}"
-    return f"{MAGIC} {key} {mark} {token.type} {times} {token.value}\n{about}\n"
+    about = about.encode("ascii", "backslashreplace").decode()
+    content = f"{key} {mark} {token.type} {times} {token.value}\n{about}\n"
+    return f"{MAGIC} {_checksum(content)} {content}"
 
 
 def load(text: str, key: str) -> "tuple[AccessToken, int] | None":
     """The token and its mark; None for anything that `dump` did not write under this key."""
     try:
-        magic, of, mark, type_, issued, refresh, expires, value = text.partition("\n")[0].split(" ")
+        magic, check, content = text.split(" ", 2)
+        if magic != MAGIC or not content.isascii() or check != _checksum(content):
+            return None
+        of, mark, type_, issued, refresh, expires, value = content.partition("\n")[0].split(" ")
         issued_at, refresh_at, expires_at = int(issued) / 1000, int(refresh) / 1000, int(expires) / 1000
         sound = (
-            magic == MAGIC
+            (mark + issued + refresh + expires).isdigit()
             and of == key
             and type_ == "Bearer"
             and is_b64token(value)
@@ -127,3 +133,8 @@ def load(text: str, key: str) -> "tuple[AccessToken, int] | None":
         return AccessToken(value, issued_at, expires_at, refresh_at=refresh_at, type=type_), int(mark)
     except ValueError:
         return None
+
+
+def _checksum(content: str) -> str:
+    """Changes with every changed byte. Against damage, not against forgery: whoever can write an entry can sum it."""
+    return f"{int.from_bytes(content.encode(), 'big') % _PRIME:x}"

@@ -3,57 +3,64 @@
 No redirect is followed, no netrc is read, no cookie is kept, and a loopback URL never goes through a proxy.
 """
 
+import http.client
+import logging
 import os
+import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import requests
 import requests.utils
 
 from . import __version__
-from .deadline import Deadline
+from .deadline import THREAD, Deadline
 from .errors import Error, TemporaryError, TokenError, UsageError
 from .settings import is_loopback
 
 LIMIT = 65_536  # bytes of an answer
 CONNECT, READ = 5.0, 10.0  # seconds of one attempt; the deadline of the command may be shorter
-_NETWORK = "try again; check the network, HTTPS_PROXY and NO_PROXY"
-_PROXY = "check token_url, HTTPS_PROXY and NO_PROXY"
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+Fill = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `body` is at most LIMIT + 1 bytes; it is never printed."""
+    """What came back; none of it but the status is ever printed. `body` is at most LIMIT + 1 bytes."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 
 class Transport:
-    """Sends forms. `certificate`: the client's for mutual TLS, one PEM file or certificate and key."""
+    """Sends requests. `certificate`: the client's for mutual TLS, one PEM file or certificate and key."""
 
     def __init__(self, certificate: str | tuple[str, str] | None = None) -> None:
         self._certificate = certificate
 
-    def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str], deadline: Deadline) -> Answer:
-        """One attempt. TemporaryError when the network failed, UsageError when our side of TLS or proxy is wrong."""
-        most = deadline.share(most=CONNECT + READ)
-        return most.run(lambda: self._post(url, form, headers, most), "the token request")
+    def post(self, url: str, fill: Fill, deadline: Deadline) -> Answer:
+        """One attempt. `fill`: writes headers and body at the last moment, so that no variable of ours holds a secret.
 
-    def _post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str], deadline: Deadline) -> Answer:
+        TemporaryError when the network failed, TokenError when the answer is not HTTP, UsageError when our side of TLS
+        or proxy is wrong.
+        """
+        most = deadline.share(most=CONNECT + READ)
+        return most.run(lambda: self._post(url, fill, most), "the token request")
+
+    def _post(self, url: str, fill: Fill, deadline: Deadline) -> Answer:
         timeout = (max(0.001, min(CONNECT, deadline.left())), max(0.001, min(READ, deadline.left())))
         try:
             with (
                 self._session(url) as session,
-                session.post(
-                    url, form, headers=headers, timeout=timeout, allow_redirects=False, stream=True
-                ) as response,
+                session.post(url, auth=fill, timeout=timeout, allow_redirects=False, stream=True) as response,
             ):
                 body = b""
                 for part in response.iter_content(8192):
@@ -61,81 +68,116 @@ class Transport:
                     if len(body) > LIMIT:
                         break
                 return Answer(response.status_code, response.headers, body)
-        except requests.RequestException as e:
+        except OSError as e:  # the base of all that the library raises
             raise translated(e, urlsplit(url).hostname or "") from None
-        except OSError:  # of our own files: the library looks for them before it connects
-            raise self._unreadable() from None
 
     def _session(self, url: str) -> requests.Session:
         """A new one for each request: a process makes one exchange an hour, and no connection outlives a fork."""
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False  # it would read netrc
         session.headers.update(
             {"User-Agent": f"gc-credhelper/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
         )
-        session.cert = self._certificate
-        session.verify = next(filter(None, map(os.environ.get, _CA_VARIABLES)), True)
-        if not is_loopback(urlsplit(url).hostname or ""):
+        parts = urlsplit(url)
+        if parts.scheme == "https":
+            session.verify, session.cert = _ca_bundle() or True, self._certificate
+            if self._certificate:
+                _check_certificate(self._certificate)
+        if not is_loopback(parts.hostname or ""):
             session.proxies = requests.utils.get_environ_proxies(url)
         return session
 
-    def _unreadable(self) -> Error:
-        for name in _CA_VARIABLES:
-            if (path := os.environ.get(name)) and not Path(path).exists():
-                return UsageError(f"the CA bundle {path} (variable {name}) does not exist")
-        if self._certificate:
-            return UsageError("the client certificate cannot be read", hint="check client_cert and client_key")
-        return TemporaryError("the token endpoint cannot be reached", hint="try again")
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: to learn where a redirect leads the library would read all of its body, without a limit."""
 
 
-def translated(error: requests.RequestException, host: str) -> Error:
+class _Discreet(logging.Filter):
+    """Drops what urllib3 logs of our answers: it quotes header lines that it cannot parse, and one may be an echo."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002  # whose it is, the thread tells
+        return threading.current_thread().name != THREAD
+
+
+logging.getLogger("urllib3.connection").addFilter(_Discreet())
+
+
+def _ca_bundle() -> str | None:
+    """The file or directory that a variable names; UsageError that names the variable when it is of no use.
+
+    Here and below: the library would find the same, but not say whose file it was.
+    """
+    name = next(filter(os.environ.get, _CA_VARIABLES), None)
+    if name is None:
+        return None
+    path = os.environ[name]
+    try:
+        if not Path(path).is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as e:
+        hint = f"{name} must name a PEM file, or a directory, with the certificates to trust"
+        raise UsageError(f"the CA bundle {path} (variable {name}) cannot be used: {_reason(e)}", hint=hint) from None
+    return path
+
+
+def _check_certificate(certificate: str | tuple[str, str]) -> None:
+    cert, key = (certificate, None) if isinstance(certificate, str) else certificate
+
+    def no_password() -> NoReturn:  # or OpenSSL would ask for one on the terminal, and wait
+        raise UsageError("the key of the client certificate is encrypted", hint="decrypt it into a file of mode 0600")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, no_password)
+    except OSError as e:
+        hint = "client_cert must name a PEM file, and client_key that of its key when the first does not hold it"
+        which = f"{cert} with key {key}" if key else cert
+        raise UsageError(f"the client certificate {which} cannot be used: {_reason(e)}", hint=hint) from None
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "not PEM").replace("_", " ").lower()
+    return error.strerror or type(error).__name__
+
+
+_NETWORK = "try again; check the network, HTTPS_PROXY and NO_PROXY"
+_PROXY = "check token_url, HTTPS_PROXY and NO_PROXY"
+
+# The first row that fits an error, or anything that it wraps, says what it means.
+_Meaning = tuple[tuple[type[BaseException], ...], type[Error], str, str]
+_MEANINGS: tuple[_Meaning, ...] = (
+    ((requests.exceptions.ProxyError,), TemporaryError, "the proxy for {} does not serve", _PROXY),
+    ((requests.Timeout, TimeoutError), TemporaryError, "{} did not answer in time", _NETWORK),
+    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), TemporaryError, "{} closed the connection", _NETWORK),
+    ((ssl.SSLError,), UsageError, "no TLS connection to {} can be agreed on", "is it https, and the right port?"),
+    ((requests.exceptions.ContentDecodingError,), TokenError, "{} sent an answer in no known coding", _PROXY),
+    ((http.client.IncompleteRead,), TemporaryError, "{} cut the answer short", "try again"),
+    ((socket.gaierror,), TemporaryError, "the name {} cannot be resolved", _NETWORK),
+    ((ConnectionRefusedError,), TemporaryError, "{} refused the connection", "is the port right? Try again"),
+    ((ConnectionError,), TemporaryError, "{} closed the connection", _NETWORK),
+    ((http.client.HTTPException, requests.exceptions.InvalidHeader), TokenError, "{} did not answer in HTTP", _PROXY),
+    ((requests.exceptions.ChunkedEncodingError,), TemporaryError, "{} cut the answer short", "try again"),
+    ((requests.ConnectionError,), TemporaryError, "{} closed the connection", _NETWORK),
+)
+
+
+def translated(error: OSError, host: str) -> Error:
     """Our error for one of the library's. Its own text is not used: it may show a proxy's password."""
     causes = list(_causes(error))
-
-    def any_of(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(cause, kinds) for cause in causes)
-
-    if any_of(ssl.SSLCertVerificationError):
-        why = next(cause.verify_message for cause in causes if isinstance(cause, ssl.SSLCertVerificationError))
-        hint = "behind a proxy that inspects TLS, name its CA with REQUESTS_CA_BUNDLE or SSL_CERT_FILE"
-        return UsageError(f"the certificate of {host} is not trusted: {why}", hint=hint)
-    if isinstance(error, requests.exceptions.ProxyError) and any("407" in str(cause) for cause in causes):
-        return UsageError(
-            "the proxy wants a user and password (407)", hint="put them into HTTPS_PROXY, or set NO_PROXY"
-        )
-    for applies, kind, text, hint in (
-        (isinstance(error, requests.exceptions.ProxyError), TemporaryError, "the proxy for {} does not serve", _PROXY),
-        (
-            isinstance(error, requests.Timeout) or any_of(TimeoutError),
-            TemporaryError,
-            "{} did not answer in time",
-            _NETWORK,
-        ),
-        (any_of(ssl.SSLEOFError, ssl.SSLZeroReturnError), TemporaryError, "{} closed the connection", _NETWORK),
-        (
-            any_of(ssl.SSLError),
-            UsageError,
-            "no TLS connection to {} can be agreed on",
-            "is it https, and the right port?",
-        ),
-        (
-            isinstance(error, requests.exceptions.ContentDecodingError),
-            TokenError,
-            "{} sent an answer in no known coding",
-            _PROXY,
-        ),
-        (
-            isinstance(error, requests.exceptions.ChunkedEncodingError),
-            TemporaryError,
-            "{} cut the answer short",
-            "try again",
-        ),
-        (any_of(socket.gaierror), TemporaryError, "the name {} cannot be resolved", _NETWORK),
-        (any_of(ConnectionRefusedError), TemporaryError, "{} refused the connection", "is the port right? Try again"),
-        (isinstance(error, requests.ConnectionError), TemporaryError, "{} closed the connection", _NETWORK),
-    ):
-        if applies:
-            return kind(text.format(host), hint=hint)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            hint = "behind a proxy that inspects TLS, name its CA with REQUESTS_CA_BUNDLE or SSL_CERT_FILE"
+            return UsageError(f"the certificate of {host} is not trusted: {cause.verify_message}", hint=hint)
+        if isinstance(cause, ssl.SSLError) and re.search("ALERT.*(CERTIFICATE|UNKNOWN_CA)", cause.reason or ""):
+            hint = "set client_cert and client_key"
+            return UsageError(f"{host} wants a client certificate that it trusts", hint=hint)
+        if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed: 407"):
+            hint = "put them into HTTPS_PROXY, or set NO_PROXY"
+            return UsageError("the proxy wants a user and password (407)", hint=hint)
+    for kinds, meaning, text, hint in _MEANINGS:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return meaning(text.format(host), hint=hint)
     return UsageError(f"no request can be made to {host or 'this URL'} ({type(error).__name__})", hint=_PROXY)
 
 

@@ -1,12 +1,16 @@
 """`forget`: delete one cached token, or all."""
 
+from collections.abc import Callable
+
 from .. import notes
 from ..app import App
 from ..cli import Parser, open_app
 from ..deadline import Deadline
+from ..errors import TemporaryError
 from ..plan import Inputs
 from ..private_portable import Unsafe
 from ..report import Report
+from ..roles import CacheBackend
 
 _LEFT = (".gate", ".rejected")
 
@@ -18,20 +22,16 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     options = parser.parse(argv)
     app = open_app(options, inputs, report)
     if options.all:
-        return forget_all(app)
-    entry = app.source.entry(Deadline(app.settings["deadline"]))
-    report.note("the cached token was deleted" if entry.remove() else "there was no cached token")
+        forget_all(app)
+        return 0
+    key = app.source.entry(Deadline(app.settings["deadline"])).key
+    count = in_each(app, lambda cache: int(bool(cache.remove(key))))
+    report.note("the cached token was deleted" if count else "there was no cached token")
     return 0
 
 
-def forget_all(app: App) -> int:
+def forget_all(app: App) -> None:
     """Tokens, notes, gates and rejections. Lock files stay: a lock on a deleted file excludes nobody."""
-    count = 0
-    for name, cache in app.caches:
-        try:
-            count += sum([cache.remove(key) for key in cache.keys()])
-        except (OSError, Unsafe) as e:
-            app.report.warn(f"the cache {name} was not emptied: {getattr(e, 'strerror', None) or e}")
     for directory in (app.directory, app.home):
         try:
             notes.forget(directory)
@@ -40,5 +40,22 @@ def forget_all(app: App) -> int:
                     directory.remove(name)
         except (OSError, Unsafe):
             continue
+    count = in_each(app, lambda cache: sum([bool(cache.remove(key)) for key in cache.keys()]))
     app.report.note(f"{count} cached tokens were deleted")
-    return 0
+
+
+def in_each(app: App, step: Callable[[CacheBackend], int]) -> int:
+    """The sum over all caches; TemporaryError after the last one when a token may still lie in one of them."""
+    count, failed = 0, []
+    for name, cache in app.caches:
+        try:
+            count += step(cache)
+        except Exception as e:  # noqa: BLE001  # a plug-in may raise anything
+            why = getattr(e, "strerror", None) or (str(e) if isinstance(e, Unsafe) else type(e).__name__)
+            failed.append(f"{name} ({why})")
+    if failed:
+        raise TemporaryError(
+            f"a token may still lie in the cache {', '.join(failed)}",
+            hint="gc-credhelper status shows where; mend it or delete it by hand, then try again",
+        )
+    return count

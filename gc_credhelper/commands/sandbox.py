@@ -1,6 +1,8 @@
 """`sandbox`: a Genesys-like login and API on this machine, alone or around a command."""
 
+import errno
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -9,6 +11,8 @@ from ..cli import Parser
 from ..errors import PluginError, UsageError
 from ..plan import Inputs
 from ..report import Report
+from ..sandbox.options import Fault, Kind, Options
+from ..settings import duration, nearest
 
 FOREIGN = ("GC_CREDHELPER_", "GENESYS", "PURECLOUD")
 
@@ -18,22 +22,31 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     del inputs, report
     own, command = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, None)
     parser.usage = "gc-credhelper sandbox [OPTIONS] [-- COMMAND …]"
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="default: a free one")
+    parser.add_argument("--port", type=port, default=0, metavar="N", help="default: a free one")
     parser.add_argument(
         "--client", action="append", default=[], metavar="ID:SECRET", help="repeatable; default: one made up"
     )
     parser.add_argument("--lifetime", type=int, default=86_400, metavar="S", help="of the tokens, in seconds")
-    parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="before each answer, in seconds")
+    parser.add_argument("--latency", type=duration, default=0.0, metavar="S", help="before each answer, in seconds")
     parser.add_argument("--users", type=int, default=50, metavar="N", help="of the organisation")
-    parser.add_argument("--fail", action="append", default=[], metavar="KIND[:COUNT]", help="let token requests fail")
+    parser.add_argument(
+        "--fail",
+        action="append",
+        default=[],
+        metavar="KIND[:COUNT]",
+        help=f"let token requests fail, repeatable; {', '.join(Kind)}",
+    )
     parser.add_verbose()
     options = parser.parse(own)
     if command is not None and not command:
         raise UsageError("there is no command after --", hint="gc-credhelper sandbox -- COMMAND …")
+    if command and not shutil.which(command[0]):
+        raise UsageError("the command after -- was not found, or cannot be executed", hint="is it on PATH?")
+    for text in options.fail:
+        _check_fault(text)
     try:
         from ..sandbox import command as around
         from ..sandbox import server
-        from ..sandbox.options import Options
     except ImportError as e:
         if (e.name or "").startswith("gc_credhelper"):
             raise
@@ -55,7 +68,8 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
         with tempfile.TemporaryDirectory(prefix="gc-credhelper-sandbox-") as directory:
             return around.run_with_command(chosen, command, lambda ready: environment(ready, directory))
     except OSError as e:
-        raise UsageError(f"port {options.port} cannot be had: {e.strerror}", hint="choose another, or none") from None
+        what = f"port {options.port}" if e.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL) else "a port"
+        raise UsageError(f"{what} cannot be had: {e.strerror}", hint="choose another --port, or none") from None
 
 
 def environment(ready: dict[str, str], directory: str) -> dict[str, str]:
@@ -78,8 +92,25 @@ def environment(ready: dict[str, str], directory: str) -> dict[str, str]:
 def _client(text: str) -> tuple[str, str]:
     client_id, colon, secret = text.partition(":")
     if not colon or not client_id or not secret:
-        raise UsageError("--client takes ID:SECRET")
+        raise UsageError("--client takes ID:SECRET", hint="leave it out, and a client is made up")
     return client_id, secret
+
+
+def _check_fault(text: str) -> None:
+    try:
+        Fault.parse(text)
+    except ValueError:
+        name = text.partition(":")[0]
+        hint = "COUNT is a whole number from 1 on" if name in list(Kind) else nearest(name, Kind)
+        raise UsageError("--fail takes KIND or KIND:COUNT", hint=hint) from None
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 for a free one."""
+    number = int(text)
+    if not 0 <= number <= 65_535:  # noqa: PLR2004  # 16 bits
+        raise ValueError
+    return number
 
 
 def _say(ready: dict[str, str]) -> None:

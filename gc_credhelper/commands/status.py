@@ -8,31 +8,37 @@ from .. import output, tokens
 from ..app import App
 from ..cli import Parser, open_app
 from ..command import NESTED
+from ..command import shown as command_name
+from ..config import NO_SECRET, looks_secret
 from ..entry import Whose
 from ..errors import Error
-from ..plan import Inputs
-from ..plugins import known_names
+from ..plan import Inputs, cache_home, decode
+from ..plugins import Reference, known_names
 from ..private_portable import Unsafe
 from ..rejections import Rejections
-from ..report import Report
-from ..settings import nearest
+from ..report import Report, one_line
+from ..settings import Layer, Origin, Setting, argv, nearest
 
 OURS = "GC_CREDHELPER_"
+_WIDEST = 64
 Row = dict[str, str | int | None]
 
 
-def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
+def run(parser: Parser, words: list[str], inputs: Inputs, report: Report) -> int:
     """Two tables for a person, or with --json one object."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_shared()
-    options = parser.parse(argv)
+    options = parser.parse(words)
     app = open_app(options, inputs, report)
-    known = {row.variable for row in app.rows.values()}
-    for name in unknown_variables(inputs, known):
-        report.warn(f"there is no setting for the variable {name}: {nearest(name, known)}")
     rows, entries = settings(app), cached(app)
+    known = {row.variable for row in app.rows.values()}
+    for name in unknown_variables(app, known):
+        hint = NO_SECRET if looks_secret(name) else nearest(name, known)
+        report.warn(f"there is no setting for the variable {name}: {hint}")
     if options.json:
         return output.emit(json.dumps({"settings": rows, "entries": entries}) + "\n")
+    for row in entries:
+        row |= {"age": span(row["age"]), "remaining": span(row["remaining"])}
     text = table(rows, ("name", "value", "origin"))
     text += "\n" + (table(entries, tuple(entries[0])) if entries else "no cached token\n")
     return output.emit(text)
@@ -43,18 +49,29 @@ def settings(app: App) -> list[Row]:
     rows: list[Row] = []
     for name, value in app.settings.items():
         rows.append({"name": name, "value": shown(name, value), "origin": str(app.settings.origin(name))})
-    where, by = app.directory.path, app.settings.origin("cache_dir")
-    rows.append({"name": "(cache directory)", "value": where, "origin": f"{by}"})
+    named, variable = app.settings["cache_dir"], cache_home(app.inputs)[1]
+    by = app.settings.origin("cache_dir") if named or not variable else Origin(Layer.PLATFORM, variable)
+    rows.append({"name": "(cache directory)", "value": app.directory.path, "origin": str(by)})
     rows.append({"name": "(token endpoint)", "value": app.endpoints.token_url, "origin": app.endpoints.decided_by})
-    rows.append({"name": "(Platform API)", "value": app.endpoints.api_url, "origin": app.endpoints.decided_by})
+    api_url = app.endpoints.api_url
+    by_setting = api_url is not None and api_url == app.settings["api_url"]
+    origin = f"api_url ({app.settings.origin('api_url')})" if by_setting else app.endpoints.decided_by
+    rows.append({"name": "(Platform API)", "value": api_url or "not known: set api_url", "origin": origin})
+    return [*rows, client(app)]
+
+
+def client(app: App) -> Row:
+    """The client id as far as it is known without asking a store, and who says so."""
+    row: Row = {"name": "(client id)"}
+    if pinned := app.settings["client_id"]:
+        return row | {"value": pinned, "origin": f"client_id ({app.settings.origin('client_id')})"}
     try:
-        client_id = app.settings["client_id"] or app.provider.client_id() or "known once the provider was read"
+        client_id = app.provider.client_id() or "known once the provider was read"
     except Error as e:
         client_id = f"not known: {e}"
-    rows.append(
-        {"name": "(client id)", "value": client_id, "origin": f"provider {shown('provider', app.settings['provider'])}"}
-    )
-    return rows
+    except Exception as e:  # noqa: BLE001  # a plug-in may raise anything, and its text may hold the secret
+        client_id = f"not known: the provider failed ({type(e).__name__})"
+    return row | {"value": str(client_id), "origin": f"provider {shown('provider', app.settings['provider'])}"}
 
 
 def shown(name: str, value: object) -> str:
@@ -62,12 +79,12 @@ def shown(name: str, value: object) -> str:
     if value is None:
         return "-"
     if name == "command.argv" and isinstance(value, tuple):
-        return str(value[0]) + (" …" if len(value) > 1 else "")
-    if name == "provider" and str(value).startswith("command:"):
-        return f"{str(value).split()[0]} …"
+        return command_name(value) + (" …" if len(value) > 1 else "")
+    if name == "provider" and Reference.parse(str(value)).name == "command" and ":" in str(value):
+        return f"command:{command_name(argv(str(value).partition(':')[2]))} …"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}s" if isinstance(value, float) else str(value)
 
 
 def cached(app: App) -> list[Row]:
@@ -77,8 +94,9 @@ def cached(app: App) -> list[Row]:
     for name, cache in app.caches:
         try:
             rows.extend(entry(app, name, key, cache.get(key) or "", now) for key in cache.keys())
-        except (OSError, Unsafe) as e:
-            app.report.warn(f"the cache {name} cannot be listed: {getattr(e, 'strerror', None) or e}")
+        except Exception as e:  # noqa: BLE001  # a plug-in may raise anything
+            why = getattr(e, "strerror", None) or (str(e) if isinstance(e, Unsafe) else type(e).__name__)
+            app.report.warn(f"the cache {name} cannot be listed: {why}")
     return rows
 
 
@@ -86,11 +104,12 @@ def entry(app: App, cache: str, key: str, text: str, now: float) -> Row:
     """One row. The token itself is only looked at."""
     found = tokens.load(text, key)
     whose = Whose.told(text.partition("\n")[2].removesuffix("\n"))
-    row: Row = {"cache": cache, "key": key[:12], "client_id": None, "token_url": None, "slot": None}
+    row: Row = {"cache": cache, "state": "damaged", "age": None, "remaining": None, "slot": None}
+    row |= {"client_id": None, "token_url": None, "key": key[:12]}
     if whose:
         row |= {"client_id": whose.client_id, "token_url": whose.token_url, "slot": whose.slot}
     if not found:
-        return row | {"age": None, "remaining": None, "state": "damaged"}
+        return row
     token = found[0]
     state = "fresh" if now < token.refresh_at else "due for a refresh"
     if not token.usable(now):
@@ -100,20 +119,41 @@ def entry(app: App, cache: str, key: str, text: str, now: float) -> Row:
     return row | {"age": int(now - token.issued_at), "remaining": max(0, int(token.expires_at - now)), "state": state}
 
 
-def unknown_variables(inputs: Inputs, known: set[str]) -> list[str]:
-    """Variables that begin like ours and set nothing, but for those of plug-ins that are not in use."""
-    ours = [name for name in (raw.decode("utf-8", "replace") for raw in inputs.environ) if name.startswith(OURS)]
-    unknown = [name for name in ours if name not in known and name != NESTED]
+def unknown_variables(app: App, known: set[str]) -> list[str]:
+    """Variables that begin like ours and that nobody asks for, but for those of plug-ins that are not in use."""
+    asked = {name for kind, name in app.inputs.record if kind in (b"E", b"S", b"U")}
+    ours = {decode(name) for name in app.inputs.environ if name.startswith(OURS.encode()) and name not in asked}
+    unknown = ours - known - {NESTED}
     if not unknown:
         return []
-    others = tuple(OURS + name.upper().replace("-", "_") + "_" for name in known_names())
+    in_use = {name.rpartition(".")[0] for name in app.rows}
+    unknown -= {variable_of(row) for table in in_use if table for row in known_names(table)}
+    others = tuple(variable_of(name) + "_" for name in known_names() - in_use)
     return sorted(name for name in unknown if not name.startswith(others))
 
 
+def variable_of(name: str) -> str:
+    """The variable of a setting, or how those of a plug-in begin."""
+    return Setting(name, str, "").variable
+
+
+def span(seconds: str | int | None) -> str | None:
+    """A length of time with its two greatest units, as `1h 5m`."""
+    if not isinstance(seconds, int):
+        return seconds
+    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
+    units = [f"{days}d", f"{hours}h", f"{minutes}m", f"{seconds % 60}s"]
+    first = next((i for i, unit in enumerate(units) if unit[0] != "0"), 3)
+    return " ".join(units[first : first + 2])
+
+
 def table(rows: Iterable[Row], columns: tuple[str, ...]) -> str:
-    """Columns padded to their widest cell."""
-    lines = [columns, *(tuple("-" if row[column] is None else str(row[column]) for column in columns) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    """Columns padded to their widest cell, within reason."""
+    lines = [
+        columns,
+        *(tuple(one_line("-" if row[column] is None else str(row[column])) for column in columns) for row in rows),
+    ]
+    widths = [min(_WIDEST, max(len(line[i]) for line in lines)) for i in range(len(columns))]
     return "".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
     )
