@@ -13,7 +13,7 @@ TESTS := -n 2 --dist loadgroup
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-$(VENV)/core: pyproject.toml constraints.txt $(wildcard providers/*/pyproject.toml)
+$(VENV)/core: pyproject.toml constraints.txt launcher/gc-credhelper $(wildcard providers/*/pyproject.toml)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gc-credhelper needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -c constraints.txt -e '.[sandbox]' $(addprefix -e ,$(PROVIDERS))

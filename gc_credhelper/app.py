@@ -3,15 +3,13 @@
 import functools
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import notes, plan, plugins
-from .command import CommandProvider, check_config_file
 from .config import Flags, Layers
 from .deadline import Deadline
 from .entry import Entry, Whose
 from .errors import Error, UsageError
-from .exchange import TokenExchanger
 from .fetch import Fetch
 from .filecache import FileCache
 from .plan import Inputs, Plan
@@ -22,7 +20,9 @@ from .report import LogReport, Report
 from .roles import CacheBackend, Context, CredentialProvider
 from .settings import SETTINGS, Layer
 from .source import TokenSource
-from .transport import Transport
+
+if TYPE_CHECKING:
+    from .exchange import TokenExchanger
 
 
 class App:
@@ -77,10 +77,12 @@ class App:
     def provider(self) -> CredentialProvider:
         """The one provider. UsageError, CredentialsError when what it needs is missing or ambiguous."""
         context = self._context("provider", self._provider_class, self._provider)
-        if self._provider_class is CommandProvider and Layer.PROFILE in (
+        if self._provider.name == "command" and Layer.PROFILE in (
             self.settings.origin("provider").layer,
             self.settings.origin("command.argv").layer,
         ):
+            from .command import check_config_file
+
             check_config_file(self.settings["config"])
         provider: CredentialProvider = self._provider_class(context)
         return provider
@@ -103,13 +105,16 @@ class App:
         certificate, key = self.settings["client_cert"], self.settings["client_key"]
         if key and not certificate:
             raise UsageError(f"client_key ({self.settings.origin('client_key')}) is set, but client_cert is not")
-        exchanger = TokenExchanger(
-            self.endpoints.token_url,
-            self.settings["client_auth"],
-            self.endpoints.decided_by,
-            Transport((certificate, key) if key else certificate),
-            self.report,
-        )
+        where = self.endpoints
+
+        def exchanger() -> "TokenExchanger":  # its imports take longer than all the rest of a run that needs none
+            from .exchange import TokenExchanger
+            from .transport import Transport
+
+            transport = Transport((certificate, key) if key else certificate)
+            client_auth = self.settings["client_auth"]
+            return TokenExchanger(where.token_url, client_auth, where.decided_by, transport, self.report)
+
         fetch = Fetch(lambda: self.provider, exchanger, pinned, self.report)
 
         def find(deadline: Deadline) -> Entry:

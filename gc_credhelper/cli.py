@@ -3,12 +3,11 @@
 import argparse
 import importlib
 import re
-import sys
 import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from . import __version__
+from . import __version__, output
 from .app import App, environment
 from .command import refuse_nested
 from .config import looks_secret
@@ -153,11 +152,9 @@ def run(argv: list[str], report: Report) -> int:
     if argv[0] == "help" and argv[1:]:
         argv = [argv[1], "--help"]
     if argv[0] in ("-h", "--help", "help"):
-        sys.stdout.write(USAGE)
-        return 0
+        return output.emit(USAGE)
     if argv[0] in ("-V", "--version"):
-        sys.stdout.write(f"gc-credhelper {__version__}\n")
-        return 0
+        return output.emit(f"gc-credhelper {__version__}\n")
     name = argv[0]
     if name not in COMMANDS:
         hint = nearest(name, COMMANDS)

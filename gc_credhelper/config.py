@@ -1,7 +1,6 @@
 """From flags, environment and profile to Settings: the four layers, and the errors that name their Origin."""
 
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -123,6 +122,8 @@ def looks_secret(name: str) -> bool:
 
 def read_toml(path: str, what: str) -> dict[str, Any]:
     """The whole config file; UsageError with line and column when it does not parse. `what`: its name in messages."""
+    import tomllib
+
     content = ""
     try:
         content = Path(path).read_text(encoding="utf-8-sig")

@@ -1,6 +1,5 @@
 """Secret and ClientCredentials: what a provider gives, built so that it cannot be shown by accident."""
 
-import hmac
 from dataclasses import dataclass
 from typing import NoReturn, Self
 
@@ -32,6 +31,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac
+
         return hmac.compare_digest(self._value.encode(), other._value.encode())
 
     __hash__ = None  # type: ignore[assignment]  # a hash of a secret is one more place that it could be guessed from

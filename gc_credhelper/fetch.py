@@ -3,21 +3,23 @@
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .credentials import ClientCredentials, check_client_id
 from .deadline import Deadline
 from .entry import Entry
 from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited
-from .exchange import TokenExchanger
 from .report import Report
 from .roles import CredentialProvider
 from .source import ClientChanged
 from .tokens import AccessToken
 
+if TYPE_CHECKING:
+    from .exchange import TokenExchanger
+
 T = TypeVar("T")
 
-_PROVIDER_SHARE = 0.6  # of the time that is left: the exchange needs some too
+_PROVIDER_SHARE, _PROVIDER_LATEST = 0.6, 0.7  # of the time that is left: the exchange needs some too
 _KEPT = 30  # seconds that credentials read for their id may wait to be used
 
 
@@ -27,11 +29,11 @@ class Fetch:
     def __init__(
         self,
         provider: Callable[[], CredentialProvider],
-        exchanger: TokenExchanger,
+        exchanger: Callable[[], "TokenExchanger"],
         pinned: str | None,
         report: Report,
     ) -> None:
-        """`provider`: builds it when first asked. `pinned`: the client id that a setting names, if one does."""
+        """`provider`, `exchanger`: build them when asked. `pinned`: the client id that a setting names, if one does."""
         self._provider = provider
         self._exchanger = exchanger
         self._pinned = pinned
@@ -65,7 +67,7 @@ class Fetch:
             raise ClientChanged(credentials.client_id)
         entry.gate.check(credentials.client_secret)
         try:
-            token = self._exchanger.exchange(credentials, deadline, entry.gate.rate_limited)
+            token = self._exchanger().exchange(credentials, deadline, entry.gate.rate_limited)
         except InvalidClient as e:
             entry.gate.refused(credentials.client_secret, e)
             raise
@@ -89,7 +91,14 @@ class Fetch:
         return held[1] if held and time.monotonic() - held[0] < _KEPT else None
 
     def _credentials(self, deadline: Deadline) -> ClientCredentials:
-        credentials = self._guarded(lambda: self._provider().credentials(deadline.share(_PROVIDER_SHARE)))
+        share = deadline.share(_PROVIDER_SHARE)
+
+        def ask() -> ClientCredentials:
+            return self._provider().credentials(share)
+
+        # A store's client may hang where no time-out of its own reaches; one that has a time-out may use it first.
+        latest = deadline.share(_PROVIDER_LATEST)
+        credentials = self._guarded(lambda: latest.run(ask, "the credential provider"))
         if not isinstance(credentials, ClientCredentials):
             raise PluginError(
                 "the credential provider did not return ClientCredentials", hint="ask its author to mend it"

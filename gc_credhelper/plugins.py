@@ -8,11 +8,13 @@ plug-in outranks another, and none can take the place of a built-in one.
 import contextlib
 import importlib
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import PluginError
 from .settings import Setting, nearest, spoken
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PROVIDERS = "gc_credhelper.credential_providers"
 CACHES = "gc_credhelper.cache_backends"
@@ -105,8 +107,10 @@ def _known(group: str) -> set[str]:
     return {*BUILT_IN[group], *DISTRIBUTIONS, *(entry.name for entry in _entries(group))}
 
 
-def _entries(group: str) -> list[EntryPoint]:
+def _entries(group: str) -> "list[EntryPoint]":
     """Every entry point of the group; PluginError when what some installer left behind cannot be read."""
+    from importlib.metadata import entry_points  # slow to import, and the built-in plug-ins need none
+
     try:
         return [*entry_points(group=group)]
     except Exception as e:
@@ -125,7 +129,7 @@ def _how_to_install(group: str, name: str) -> str:
     return f"{nearest(name, _known(group))}; `gc-credhelper plugins` lists what is installed"
 
 
-def _distribution(entry: EntryPoint) -> str:
+def _distribution(entry: "EntryPoint") -> str:
     return entry.dist.name if entry.dist else "an unknown distribution"
 
 

@@ -6,7 +6,6 @@ OSError or Unsafe, which the callers turn into a warning: a good token is never 
 
 import contextlib
 import os
-import secrets
 import stat
 import sys
 import time
@@ -69,7 +68,7 @@ if sys.platform != "win32":
 
         def write(self, name: str, content: bytes) -> None:
             """Put a whole file in place; OSError, Unsafe."""
-            temp = f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+            temp = f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
             with self._open(create=True) as fd:
                 try:
                     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -5,7 +5,6 @@ There a file is private because the user's profile directory is, by its access c
 
 import contextlib
 import os
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -47,7 +46,7 @@ class PortableDir:
         Windows refuses to replace a file that somebody has open at that moment, hence the bounded retries.
         """
         Path(self.path).mkdir(0o700, parents=True, exist_ok=True)
-        temp = Path(self.path, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+        temp = Path(self.path, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
         try:
             with temp.open("xb") as file:
                 file.write(content)

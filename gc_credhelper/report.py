@@ -1,9 +1,8 @@
 """Report: what is said beside the answer. Prose on stderr for the command, log records for the library."""
 
-import logging
 import sys
 
-LOGGER = logging.getLogger("gc_credhelper")
+LOGGER = "gc_credhelper"
 
 
 class Report:
@@ -48,8 +47,12 @@ class LogReport(Report):
 
     def note(self, text: str) -> None:
         """What happened, at level DEBUG."""
-        LOGGER.debug("%s", text)
+        import logging
+
+        logging.getLogger(LOGGER).debug("%s", text)
 
     def _write(self, kind: str, text: str) -> None:
         del kind
-        LOGGER.warning("%s", text)
+        import logging
+
+        logging.getLogger(LOGGER).warning("%s", text)

@@ -1,7 +1,6 @@
 """`plugins`: the roles that are installed, and from which distribution."""
 
-import sys
-
+from .. import output
 from ..cli import Parser
 from ..plan import Inputs
 from ..plugins import installed
@@ -15,8 +14,6 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     parser.parse(argv)
     rows = installed()
     for row in rows:
-        sys.stdout.write(f"{row.role:<20} {row.name:<12} {row.distribution} {row.version}\n")
-    for row in rows:
         if row.problem:
             report.warn(f"{row.role} {row.name} of {row.distribution}: {row.problem}")
-    return 0
+    return output.emit("".join(f"{row.role:<20} {row.name:<12} {row.distribution} {row.version}\n" for row in rows))

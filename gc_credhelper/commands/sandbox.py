@@ -3,10 +3,10 @@
 import errno
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
+from .. import output
 from ..cli import Parser
 from ..errors import PluginError, UsageError
 from ..plan import Inputs
@@ -116,5 +116,4 @@ def port(text: str) -> int:
 def _say(ready: dict[str, str]) -> None:
     from ..sandbox.server import ready_line
 
-    sys.stdout.write(ready_line(ready).rstrip("\n") + "\n")
-    sys.stdout.flush()
+    output.emit(ready_line(ready) + "\n")

@@ -352,7 +352,7 @@ def test_the_locale_does_not_matter(machine: Machine, env: dict[str, str], local
 def test_an_empty_environment_is_enough_to_be_told_what_is_missing(machine: Machine) -> None:
     version = call(machine, [GC, "--version"], {}, clean=False)
     assert (version.code, version.err) == (0, "")
-    done = call(machine, [GC, "token"], {}, clean=False)
+    done = call(machine, [GC, "token"], {"TMPDIR": str(machine.home)}, clean=False)
     assert (done.code, done.out) == (4, "")
     assert "GENESYS_CLOUD_CLIENT_ID" in done.error
     assert done.hint
