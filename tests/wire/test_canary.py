@@ -258,7 +258,7 @@ class LeakyProvider:
 def test_the_text_of_a_plug_ins_error_is_not_shown(scripted: ScriptedServer, tmp_path: Path) -> None:
     context = Context({}, Inputs([], {}), Heard(), PrivateDir(f"+{tmp_path}"))
     exchanger = TokenExchanger(scripted.token_url, "basic", "a test", Transport(), Heard())
-    fetch = Fetch(lambda: LeakyProvider(context), exchanger, None, Heard())
+    fetch = Fetch(lambda: LeakyProvider(context), lambda: exchanger, None, Heard())
     with pytest.raises(PluginError, match="ValueError") as caught:
         fetch.ask_client_id(Deadline(GUARD))
     assert_hidden("".join(traceback.format_exception(caught.value)))
