@@ -63,6 +63,14 @@ def occupy_streams() -> None:
 
 def main() -> int:
     """Entry point of the launcher, of the console script and of `python -m gc_credhelper`."""
+    try:
+        return start()
+    except KeyboardInterrupt:
+        return 130  # as a shell says it; most of a run's time goes into imports, outside of cli.main
+
+
+def start() -> int:
+    """Serve a hit, which ends the process, or run the full program."""
     if posix:
         code = hit(sys.argv[1:], posix.environ)
         if code is not None:

@@ -15,6 +15,7 @@ from .filecache import FileCache
 from .plan import Inputs, Plan
 from .plugins import CACHES, PROVIDERS, Reference
 from .private import PrivateDir
+from .reading import expanded
 from .regions import Endpoints, endpoints
 from .report import LogReport, Report
 from .roles import CacheBackend, Context, CredentialProvider
@@ -32,6 +33,7 @@ class App:
         """UsageError, PluginError. Reads the config file and loads the plug-ins that are named; asks no store."""
         self.inputs = inputs
         self.report = report
+        self._id_is_learned = False
         rows = {row.name: row for row in SETTINGS}
         layers = Layers(inputs, flags)
         self._provider = Reference.parse(layers.one(rows["provider"]).value)
@@ -57,7 +59,7 @@ class App:
     def directory(self) -> PrivateDir:
         """The cache directory: locks, notes, gates, rejections, and the file cache unless it has its own."""
         path = self.settings["cache_dir"]
-        return PrivateDir(plan.place(path, ours=False) if path else plan.cache_home(self.inputs)[0])
+        return PrivateDir(plan.named(path, self.inputs) if path else plan.cache_home(self.inputs)[0])
 
     @functools.cached_property
     def caches(self) -> Sequence[tuple[str, CacheBackend]]:
@@ -102,7 +104,9 @@ class App:
     def source(self) -> TokenSource:
         """The use case, with everything that it is handed."""
         pinned = self.settings["client_id"]
-        certificate, key = self.settings["client_cert"], self.settings["client_key"]
+        certificate, key = (
+            path and expanded(path, self.inputs) for path in (self.settings["client_cert"], self.settings["client_key"])
+        )
         if key and not certificate:
             raise UsageError(f"client_key ({self.settings.origin('client_key')}) is set, but client_cert is not")
         where = self.endpoints
@@ -118,7 +122,10 @@ class App:
         fetch = Fetch(lambda: self.provider, exchanger, pinned, self.report)
 
         def find(deadline: Deadline) -> Entry:
-            known = fetch.known_client_id() or notes.recalled_client_id(self.home, self.inputs)
+            known = fetch.known_client_id(deadline)
+            if known is None:
+                self._id_is_learned = True
+                known = notes.recalled_client_id(self.home, self._identity)
             return self.entry(known or fetch.ask_client_id(deadline))
 
         return TokenSource(
@@ -140,8 +147,18 @@ class App:
         """Where a launcher looks for notes: it knows the environment, and no profile yet."""
         return PrivateDir(plan.cache_home(self.inputs)[0])
 
-    def leave_note(self, format: str, api_version: str) -> None:
-        """Let the next identical run be a hit."""
+    @property
+    def _identity(self) -> Inputs:
+        """What the provider's client id depends on, in place of the command line: every command shares what it learned.
+
+        The empty word first sets it apart from any command line.
+        """
+        rows = [f"{row.name}={self.settings[row.name]}" for row in self._provider_class.settings]
+        words = ["", self.settings["provider"], *rows]
+        return self.inputs.under(words)
+
+    def leave_notes(self, format: str, api_version: str, *, hit: bool) -> None:
+        """Let the next run know the client id, and with `hit` let the next identical run be a hit."""
         entry = self.source.entry()
         nearest = self.caches[0][1] if self.caches else None
         known = Plan(
@@ -153,7 +170,10 @@ class App:
             state=self.directory.where,
             store=nearest.directory.where if isinstance(nearest, FileCache) else "",
         )
-        notes.leave(self.home, self.inputs, known, self.report)
+        if self._id_is_learned:
+            notes.leave(self.home, self._identity, known, self.report)
+        if hit:
+            notes.leave(self.home, self.inputs, known, self.report)
 
 
 def environment() -> dict[bytes, bytes]:

@@ -1,15 +1,18 @@
 """The command line: the table of commands, their shared options, and where an error becomes an exit code."""
 
 import argparse
+import contextlib
 import importlib
 import re
+import signal
+import threading
 import traceback
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 from . import __version__, output
 from .app import App, environment
-from .command import refuse_nested
+from .command import end_all, refuse_nested
 from .config import looks_secret
 from .errors import Error, UsageError
 from .plan import Inputs
@@ -69,6 +72,11 @@ class Parser(argparse.ArgumentParser):
         """-v."""
         self.add_argument("-v", "--verbose", action="count", default=0, help="say what happens; -vv adds tracebacks")
 
+    def print_help(self, file: Any = None) -> NoReturn:
+        """The answer of --help; argparse would not see that it cannot be written."""
+        del file
+        raise SystemExit(output.emit(self.format_help()))
+
     def error(self, message: str) -> NoReturn:
         """Keep what argparse says of options, drop what it quotes of values."""
         said = re.split(r":? *['\"]", message)[0]  # what it quotes comes from the command line
@@ -122,13 +130,45 @@ def open_app(options: argparse.Namespace, inputs: Inputs, report: Report) -> App
     return app
 
 
+class Ended(BaseException):
+    """A signal asks us to end, which goes through every `finally`: there are commands to end and files to remove."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Let signals that would end us raise Ended; one that our caller has us ignore stays ignored."""
+
+    def end(number: int, _: object) -> NoReturn:
+        raise Ended(number)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [signal.Signals[name] for name in names if threading.current_thread() is threading.main_thread()]
+    numbers = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main(argv: list[str]) -> int:
     """The exit code; everything that goes wrong becomes one `error:` and one `hint:` line."""
     own = argv[: argv.index("--")] if "--" in argv else argv
     verbosity = sum(len(word) - 1 for word in own if re.fullmatch(r"-v+", word)) + own.count("--verbose")
     try:
-        return run(argv, Report(verbosity))
+        with _signals():
+            return run(argv, Report(verbosity))
+    except Ended as e:
+        end_all()
+        return 128 + e.number
     except KeyboardInterrupt:
+        end_all()
         return 130
     except BaseException as e:
         if isinstance(e, SystemExit):

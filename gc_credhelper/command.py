@@ -8,26 +8,31 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from .credentials import ClientCredentials, Secret
-from .deadline import Deadline
+from .deadline import THREAD, Deadline
 from .errors import CredentialsError, TemporaryError, UsageError
 from .plan import Inputs
-from .reading import trimmed
+from .reading import sealed, trimmed
 from .roles import Context
 from .settings import Setting, argv, items
 
 NESTED = "GC_CREDHELPER_IN_COMMAND"  # set for the program: the file that we touch when it calls us back
 _LIMIT = 65_536
-_SECRET = re.compile("SECRET|TOKEN|PASS|KEY|SESSION|CREDENTIAL|AUTH", re.IGNORECASE)
+_MOMENT = 1  # second, for what the command wrote to arrive
+_SECRET = re.compile("SECRET|TOKEN|PASS|PWD|KEY|SESSION|CREDENTIAL|AUTH", re.IGNORECASE)
+_PLACE = re.compile("_(DIR|FILE|PATH|ID|NAME|URL|ADDR)$", re.IGNORECASE)  # where a secret lies, not what it is
+_running: set[contextlib.ExitStack] = set()
 _BY_HAND = "run the command by hand; its output is not shown here, because it may hold the secret"
 
 
@@ -49,18 +54,24 @@ class CommandProvider:
         refuse_nested(context.inputs)
         self._argv = command
         for name in context.settings["command.env"] or ():
-            context.inputs.env(name, secret=bool(_SECRET.search(name)))
+            secret = bool(_SECRET.search(name)) and not _PLACE.search(name)
+            if context.inputs.env(name, secret=secret) and secret:
+                context.inputs.volatile = True  # another value may mean another client, and no note can tell
+        for path in (_program(command[0], context.inputs), *filter(os.path.isfile, command[1:])):
+            context.inputs.file(path)
 
     def client_id(self) -> str | None:
         """Not known before the command ran."""
         return None
 
+    @sealed
     def credentials(self, deadline: Deadline) -> ClientCredentials:
         """Run it; CredentialsError when it fails or prints something else, TemporaryError when it hangs."""
         name = f"the command {shown(self._argv)}"
-        with _marker() as (path, called_back):
+        with _ending() as ending:
+            path, called_back = _marker(ending)
             try:
-                output = _run(self._argv, name, path, deadline)
+                output = _run(self._argv, name, path, deadline, ending)
             except (CredentialsError, TemporaryError):
                 if called_back():
                     raise _nested() from None
@@ -102,17 +113,36 @@ def _nested() -> UsageError:
     )
 
 
+def _program(name: str, inputs: Inputs) -> str:
+    """The file that runs under this name."""
+    return shutil.which(name, path=inputs.env("PATH")) or name
+
+
 @contextlib.contextmanager
-def _marker() -> Iterator[tuple[str, Callable[[], bool]]]:
-    """A file for NESTED, and whether a nested call touched it: its own message goes where nobody reads."""
-    with contextlib.ExitStack() as stack:
+def _ending() -> Iterator[contextlib.ExitStack]:
+    """What must happen at the end, even when that comes to the main thread while another one runs the command."""
+    with contextlib.ExitStack() as ending:
+        _running.add(ending)
         try:
-            file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="gc-credhelper-"))
-            os.utime(file.name, (1, 1))
-        except OSError:  # nowhere to put it: a nested call still ends at once
-            yield os.devnull, lambda: False
-        else:
-            yield file.name, lambda: os.fstat(file.fileno()).st_mtime != 1
+            yield ending
+        finally:
+            _running.discard(ending)
+
+
+def end_all() -> None:
+    """End every command that still runs, and remove its marker."""
+    for ending in [*_running]:
+        ending.close()
+
+
+def _marker(ending: contextlib.ExitStack) -> tuple[str, Callable[[], bool]]:
+    """A file for NESTED, and whether a nested call touched it: its own message goes where nobody reads."""
+    try:
+        file = ending.enter_context(tempfile.NamedTemporaryFile(prefix="gc-credhelper-"))  # noqa: SIM115
+        os.utime(file.name, (1, 1))
+    except OSError:  # nowhere to put it: a nested call still ends at once
+        return os.devnull, lambda: False
+    return file.name, lambda: os.fstat(file.fileno()).st_mtime != 1
 
 
 def check_config_file(path: str) -> None:
@@ -127,7 +157,7 @@ def check_config_file(path: str) -> None:
         )
 
 
-def _run(command: tuple[str, ...], name: str, marker: str, deadline: Deadline) -> bytes:
+def _run(command: tuple[str, ...], name: str, marker: str, deadline: Deadline, ending: contextlib.ExitStack) -> bytes:
     """What it printed, 64 KiB at the most."""
     reader, writer = os.pipe()
     try:
@@ -147,36 +177,39 @@ def _run(command: tuple[str, ...], name: str, marker: str, deadline: Deadline) -
         raise CredentialsError(f"{name} cannot be run", hint="is it an executable program?") from None
     finally:
         os.close(writer)
+    ending.callback(_kill, child)
+    output = bytearray()
+    thread = threading.Thread(target=_drain, args=(reader, output), daemon=True, name=THREAD)
+    thread.start()
     try:
-        output = deadline.run(lambda: _read(reader), name)
-        if len(output) > _LIMIT:
-            raise CredentialsError(f"{name} printed more than 64 KiB", hint=_BY_HAND)
         status = child.wait(deadline.left())
-    except (TemporaryError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        status = None
+    thread.join(_MOMENT if status is not None else 0)  # what the command left behind may hold its output open
+    if len(output) > _LIMIT:
+        raise CredentialsError(f"{name} printed more than 64 KiB", hint=_BY_HAND)
+    if status is None:
         raise TemporaryError(
             f"{name} did not end within {deadline.seconds:.0f} s", hint=f"{_BY_HAND}, or raise --deadline"
-        ) from None
-    finally:
-        if child.returncode is None:  # not waited for yet, so its id is still its own
-            _kill(child)
+        )
     if status < 0:
         raise CredentialsError(f"{name} was ended by signal {-status}", hint=_BY_HAND)
     if status:
         raise CredentialsError(f"{name} failed with status {status}", hint=_BY_HAND)
-    return output
+    return bytes(output)
 
 
-def _read(reader: int) -> bytes:
-    """Everything up to the limit. After a time-out the descriptor stays open: a thread may still wait on it."""
-    output = b""
+def _drain(reader: int, output: bytearray) -> None:
+    """Everything up to the limit. A command that prints more finds its output closed."""
     while len(output) <= _LIMIT and (part := os.read(reader, _LIMIT)):
         output += part
     os.close(reader)
-    return output
 
 
 def _kill(child: "subprocess.Popen[bytes]") -> None:
-    """The program and, on POSIX, all of its process group."""
+    """The program and, on POSIX, all of its process group; nothing when it ended by itself."""
+    if child.returncode is not None:  # it was waited for, so its id is not its own any more
+        return
     with contextlib.suppress(OSError):
         if sys.platform == "win32":  # pragma: no cover
             child.kill()

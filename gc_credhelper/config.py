@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import UsageError
 from .plan import Inputs
+from .reading import expanded, read_bytes
 from .settings import SETTINGS, Layer, Origin, Setting, Settings, Value, nearest, spoken
 
 Flags = Mapping[str, tuple[object, str]]  # setting → value and the option as the user wrote it
@@ -34,8 +35,10 @@ class Layers:
         values["profile"], values["config"] = self.profile_name, self.config
         for name, (_, option) in self._flags.items():
             if name not in values:
+                shown = spoken(name, values)
+                written = option if shown == name else option.partition(" ")[0]
                 raise UsageError(
-                    f"there is no setting {name} ({option})", hint=_flag_hint(name, values, tables, known_names)
+                    f"there is no setting {shown} ({written})", hint=_flag_hint(name, values, tables, known_names)
                 )
         settable = {row.name for row in rows if not row.bootstrap}
         for name, raw in self._profile.items():
@@ -85,21 +88,24 @@ class Layers:
 
     def _config_path(self, row: Setting) -> Value:
         named = self.one(row)
-        return named if named.value else Value(str(default_config(self._inputs)), named.origin)
+        path = expanded(named.value, self._inputs) if named.value else str(default_config(self._inputs))
+        return Value(path, named.origin)
 
     def _read_profile(self) -> dict[str, Any]:
         """The profile's table; empty when neither file nor profile was asked for by name."""
         path, name = self.config.value, self.profile_name
         asked = name.origin.layer != Layer.DEFAULT
         named = self.config.origin.layer != Layer.DEFAULT
-        if not _there(path, self._inputs) and not named:
+        if not self._inputs.file(path) and not named:
             if asked:
                 raise UsageError(
                     f"there is no profile {spoken(name.value, ())} ({name.origin}): there is no {path}",
                     hint=f"write [profiles.NAME] into that file, or unset {name.origin.name}",
                 )
             return {}
-        profiles = read_toml(path, f"{path} ({self.config.origin})" if named else path).get("profiles", {})
+        profiles = read_toml(path, f"{path} ({self.config.origin})" if named else path, self._inputs).get(
+            "profiles", {}
+        )
         profile = profiles.get(name.value)
         if profile is None and asked:
             raise UsageError(
@@ -112,6 +118,7 @@ class Layers:
 
 
 NO_SECRET = "no secret belongs there; name a provider that holds it"  # noqa: S105  # a hint
+_LIMIT = 1 << 20
 _SHAPE = 'write [profiles.NAME] and below it lines such as region = "eu-west-1"'
 
 
@@ -120,13 +127,13 @@ def looks_secret(name: str) -> bool:
     return "secret" in name.lower() or name.lower().strip("-") in ("password", "token", "access_token", "access-token")
 
 
-def read_toml(path: str, what: str) -> dict[str, Any]:
+def read_toml(path: str, what: str, inputs: Inputs) -> dict[str, Any]:
     """The whole config file; UsageError with line and column when it does not parse. `what`: its name in messages."""
     import tomllib
 
     content = ""
     try:
-        content = Path(path).read_text(encoding="utf-8-sig")
+        content = read_bytes(path, inputs, limit=_LIMIT).decode("utf-8-sig")
         whole = tomllib.loads(content)
     except tomllib.TOMLDecodeError as e:
         # The parser's text ends in "(at line 3, column 9)" and quotes keys and single characters, but no values.
@@ -149,13 +156,6 @@ def read_toml(path: str, what: str) -> dict[str, Any]:
     if not isinstance(whole.get("profiles", {}), dict):
         raise UsageError(f"profiles in {path} is not a table", hint=_SHAPE)
     return whole
-
-
-def _there(path: str, inputs: Inputs) -> bool:
-    try:
-        return inputs.file(path)
-    except (OSError, ValueError):  # a directory on the way that we may not enter, a loop of links
-        return False
 
 
 def _flag_hint(name: str, known: Iterable[str], tables: Iterable[str], known_names: Callable[..., set[str]]) -> str:

@@ -6,14 +6,13 @@ A directory with the files `client_id` and `client_secret` is what Kubernetes an
 import io
 import json
 import os
-from pathlib import Path
 from typing import ClassVar
 
 from .credentials import ClientCredentials, Secret, check_client_id
 from .deadline import Deadline
 from .env import FAMILIES
 from .errors import CredentialsError, UsageError
-from .reading import read_file, trimmed
+from .reading import PATIENCE, expanded, is_stream, read_file, sealed, trimmed
 from .roles import Context
 from .settings import Setting, text
 
@@ -35,25 +34,45 @@ class FileProvider:
         path = context.settings["file.path"]
         if not path:
             raise UsageError("the provider file needs a path", hint="--provider file:PATH")
-        if path.startswith("~"):
-            self._inputs.env("HOME")
-        self._path = Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser raises for an unknown user
+        self._path = expanded(path, context.inputs)
 
+    @sealed
     def client_id(self) -> str | None:
-        """The id, from the file; the secret beside it is not kept."""
-        return check_client_id(self._half(0))
+        """The id, from the file; the secret beside it is not kept. None of a pipe, which can be read only once."""
+        if is_stream(self._path):
+            self._inputs.volatile = True
+            return None
+        if directory := self._directory():
+            return check_client_id(self._part(directory, "client_id", PATIENCE))
+        return check_client_id(self._halves(PATIENCE)[0])
 
+    @sealed
     def credentials(self, deadline: Deadline) -> ClientCredentials:
-        """Both halves; CredentialsError that names the missing one."""
-        del deadline
-        return ClientCredentials(check_client_id(self._half(0)), Secret(self._half(1)))
+        """Both halves, of one read; CredentialsError that names the missing one."""
+        if directory := self._directory():
+            client_id, secret = (self._part(directory, name, deadline.left()) for name in _NAMES[0])
+        else:
+            client_id, secret = self._halves(deadline.left())
+        return ClientCredentials(client_id, Secret(secret))
 
-    def _half(self, index: int) -> str:
-        what = ("client_id", "client_secret")[index]
-        if os.path.isdir(self._path):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
-            path = self._path / what
-            return trimmed(read_file(str(path), f"the file {path}", self._inputs), f"the file {path}", self._report)
-        pairs = self._pairs(read_file(str(self._path), f"the file {self._path}", self._inputs))
+    def _directory(self) -> str:
+        """The directory that holds a file for each half; empty when both lie in one file.
+
+        Kubernetes changes a mounted secret by a new directory behind the link `..data`: both halves come out of one.
+        """
+        if not os.path.isdir(self._path):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
+            return ""
+        current = os.path.join(self._path, "..data")  # noqa: PTH118
+        return os.path.realpath(current) if os.path.isdir(current) else self._path  # noqa: PTH112
+
+    def _part(self, directory: str, name: str, seconds: float) -> str:
+        shown = f"the file {os.path.join(self._path, name)}"  # noqa: PTH118
+        self._inputs.file(os.path.join(self._path, name))  # noqa: PTH118
+        path = os.path.join(directory, name)  # noqa: PTH118
+        return trimmed(read_file(path, shown, self._inputs, seconds), shown, self._report)
+
+    def _halves(self, seconds: float) -> tuple[str, str]:
+        pairs = self._pairs(read_file(self._path, f"the file {self._path}", self._inputs, seconds))
         begun = [names for names in _NAMES if pairs.keys() & {*names}]
         if not begun:
             raise CredentialsError(
@@ -61,10 +80,14 @@ class FileProvider:
                 hint='write {"client_id": "…", "client_secret": "…"}, or the two as lines NAME=VALUE',
             )
         names = next((names for names in begun if pairs.keys() >= {*names}), begun[0])
-        value = pairs.get(names[index])
+        client_id, secret = (self._half(pairs, name) for name in names)
+        return check_client_id(client_id), secret
+
+    def _half(self, pairs: dict[str, object], name: str) -> str:
+        value = pairs.get(name)
         if not isinstance(value, str) or not value.strip():
-            raise CredentialsError(f"{self._path} has no {names[index]}", hint="it needs both halves, as texts")
-        return trimmed(value, f"{names[index]} in {self._path}", self._report)
+            raise CredentialsError(f"{self._path} has no {name}", hint="it needs both halves, as texts")
+        return trimmed(value, f"{name} in {self._path}", self._report)
 
     def _pairs(self, content: str) -> dict[str, object]:
         if content.lstrip().startswith("{"):

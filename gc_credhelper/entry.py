@@ -118,7 +118,13 @@ class Entry:
                 self._put(token, [named for named, there in now if not there or there.issued_at < token.issued_at])
 
     def write(self, token: AccessToken) -> None:
-        """Put it into every cache. The caller holds the lock, unless there is none."""
+        """Put it into every cache. The caller holds the lock, unless there is none.
+
+        A rejected token that the server issued again is not kept: it would be a hit for everyone.
+        """
+        if self.rejections.mark() and self.rejections.holds(token.value):
+            self._report.warn("the server issued a token again that was rejected before; it is not cached")
+            return
         self._put(token, self._caches)
 
     def _put(self, token: AccessToken, caches: Sequence[Named]) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from .credentials import ClientCredentials, Secret, check_client_id
 from .deadline import Deadline
 from .errors import CredentialsError, UsageError
-from .reading import read_file, trimmed
+from .reading import PATIENCE, is_stream, read_file, sealed, trimmed
 from .roles import Context
 from .settings import Setting, text
 
@@ -72,7 +72,7 @@ class EnvProvider:
         return _Half(name, name if direct else f"{name}_FILE" if by_file else "")
 
     def _client_id(self, half: _Half) -> str:
-        return check_client_id(self._read(half))
+        return check_client_id(self._read(half, PATIENCE))
 
     def client_id(self) -> str | None:
         """The id of the family that wins."""
@@ -80,20 +80,23 @@ class EnvProvider:
             raise self._missing()
         return self._id
 
+    @sealed
     def credentials(self, deadline: Deadline) -> ClientCredentials:
-        """Both halves; CredentialsError that names the missing one."""
-        del deadline
+        """Both halves, read anew; CredentialsError that names the missing one."""
         if not self._chosen or not self._chosen[1].source:
             raise self._missing()
-        return ClientCredentials(self.client_id() or "", Secret(self._read(self._chosen[1], secret=True)))
+        id_, secret = self._chosen
+        if id_.source == id_.name or not is_stream(self._inputs.env(id_.source) or ""):
+            self._id = self._client_id(id_)
+        return ClientCredentials(self._id or "", Secret(self._read(secret, deadline.left(), secret=True)))
 
-    def _read(self, half: _Half, *, secret: bool = False) -> str:
+    def _read(self, half: _Half, seconds: float, *, secret: bool = False) -> str:
         by_file = half.source != half.name
         value = self._inputs.env(half.source, secret=secret and not by_file) or ""
         what = half.source
         if by_file:
             what = f"the file that {half.source} names"
-            value = read_file(value, what, self._inputs)
+            value = read_file(value, what, self._inputs, seconds)
         return trimmed(value, what, self._report)
 
     def _missing(self) -> CredentialsError:

@@ -50,6 +50,18 @@ class TokenError(Error):
 class InvalidClient(TokenError):
     """The server knows no such client, or the secret is wrong, or the region is."""
 
+    status = 401  # HTTP; RFC 6749 §5.2 allows 400 as well
+
+    @classmethod
+    def said(cls, said: str, decided_by: str, status: int) -> "InvalidClient":
+        """`said`: by the server, in our words. `decided_by`: what named the server."""
+        error = cls(
+            f"wrong secret, or wrong region ({said}); the server was chosen by {decided_by}",
+            hint="check that the client id and secret belong to this region, and that the OAuth client is active",
+        )
+        error.status = status
+        return error
+
 
 class TemporaryError(Error):
     """May succeed when tried again: network, time-out, 5xx, a store that is down, the deadline."""

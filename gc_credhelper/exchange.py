@@ -27,6 +27,7 @@ from .transport import LIMIT, Answer, Fill, Transport
 DEFAULT_LIFETIME = 300  # seconds, when the answer does not say: the shortest that a Genesys client can be set to
 _FIRST, _MOST = 0.5, 8.0  # seconds: bounds of the pauses between attempts
 _LEAST = 0.2  # seconds that an attempt needs; a shorter one would only hide what was wrong with the last
+_DAY = 86_400
 _RUN = 6  # characters in a row that nothing which is shown has in common with the secret
 _CODES = {
     *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
@@ -43,7 +44,7 @@ class TokenExchanger:
         """`client_auth`: basic or body (RFC 6749 §2.3.1). `decided_by`: what named the URL, for the message."""
         self._url = token_url
         self._client_auth = client_auth
-        self._decided_by = decided_by
+        self.decided_by = decided_by
         self._transport = transport
         self._report = report
 
@@ -130,10 +131,7 @@ class TokenExchanger:
                 hint="check region and token_url; a captive portal or a proxy's login page redirects as well",
             )
         if code == "invalid_client":
-            return InvalidClient(
-                f"wrong secret, or wrong region ({said}); the server was chosen by {self._decided_by}",
-                hint="check that the client id and secret belong to this region, and that the OAuth client is active",
-            )
+            return InvalidClient.said(said, self.decided_by, answer.status)
         hint = "the rest of the answer is not shown, because it may hold the secret"
         if answer.status == HTTPStatus.FORBIDDEN:
             hint = "is this machine's address allowed for the OAuth client? A proxy may have answered as well"
@@ -205,6 +203,9 @@ def _correlation(answer: Answer, credentials: ClientCredentials) -> str:
 
 
 def _gave_up(error: TemporaryError, attempts: int) -> TemporaryError:
-    wait = f"; the server asks to wait {error.retry_after:.0f} s" if error.retry_after is not None else ""
+    wait = ""
+    if error.retry_after is not None:
+        time_ = "more than a day" if error.retry_after > _DAY else f"{error.retry_after:.0f} s"
+        wait = f"; the server asks to wait {time_}"
     times = f" after {attempts} attempts" if attempts > 1 else ""
     return type(error)(f"{error}{wait}{times}", hint=error.hint, retry_after=error.retry_after)

@@ -40,9 +40,14 @@ class Fetch:
         self._report = report
         self._held: tuple[float, ClientCredentials] | None = None
 
-    def known_client_id(self) -> str | None:
+    def known_client_id(self, deadline: Deadline) -> str | None:
         """The id, when the setting or the provider knows it without asking a store."""
-        known = self._pinned or self._guarded(lambda: self._provider().client_id())
+
+        def ask() -> str | None:
+            return self._provider().client_id()
+
+        # It reads files that somebody named, and one of them may be a pipe that nobody writes to.
+        known = self._pinned or self._guarded(lambda: deadline.run(ask, "the credential provider"))
         if not isinstance(known, str | None):
             raise PluginError("the credential provider's client_id is not a text", hint="ask its author to mend it")
         return known and check_client_id(known)
@@ -65,9 +70,10 @@ class Fetch:
                 )
             self._held = (time.monotonic(), credentials)
             raise ClientChanged(credentials.client_id)
-        entry.gate.check(credentials.client_secret)
+        exchanger = self._exchanger()
+        entry.gate.check(credentials.client_secret, exchanger.decided_by)
         try:
-            token = self._exchanger().exchange(credentials, deadline, entry.gate.rate_limited)
+            token = exchanger.exchange(credentials, deadline, entry.gate.rate_limited)
         except InvalidClient as e:
             entry.gate.refused(credentials.client_secret, e)
             raise

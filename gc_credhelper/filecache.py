@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from .plan import place
+from .plan import named
 from .private import PrivateDir, sweep
 from .roles import Context
 from .settings import Setting, text
@@ -20,8 +20,8 @@ class FileCache:
 
     def __init__(self, context: Context) -> None:
         """Opens nothing yet."""
-        named = context.settings["file.directory"]
-        self.directory = PrivateDir(place(named, ours=False)) if named else context.directory
+        path = context.settings["file.directory"]
+        self.directory = PrivateDir(named(path, context.inputs)) if path else context.directory
 
     def get(self, key: str) -> str | None:
         """See roles.CacheBackend."""

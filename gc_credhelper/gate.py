@@ -18,6 +18,7 @@ from .private_portable import Unsafe
 
 MOST_RATE = 300  # seconds, whatever a header or a record says
 MOST_REFUSED = 60
+_STATUSES = (400, 401, 403)  # that come with invalid_client; a record is input
 _UNTOLD = 10  # seconds for a rate limit that came without a time to wait
 
 
@@ -33,14 +34,16 @@ class Gate:
         record = self._read()
         return self._left(record, MOST_RATE) if record.get("kind") == "rate-limit" else 0.0
 
-    def check(self, secret: Secret) -> None:
-        """InvalidClient, as the server said it a moment ago about this very secret."""
+    def check(self, secret: Secret, decided_by: str) -> None:
+        """InvalidClient, as the server said it a moment ago about this very secret. `decided_by`: what named the server
+        to this caller, which need not be what named it to the one who asked.
+        """
         record = self._read()
         left = self._left(record, MOST_REFUSED) if record.get("kind") == "refused" else 0.0
-        salt, bits, message, hint = (str(record.get(name)) for name in ("salt", "bits", "message", "hint"))
-        if left and salt.isascii() and bits == _bits(secret, salt):
-            ago = MOST_REFUSED - left
-            raise InvalidClient(f"{message} (said {ago:.0f} s ago; the server is not asked again yet)", hint=hint)
+        salt, bits, status = str(record.get("salt")), record.get("bits"), record.get("status")
+        if left and salt.isascii() and status in _STATUSES and bits == _bits(secret, salt):
+            ago = f"{MOST_REFUSED - left:.0f} s ago; the server is not asked again yet"
+            raise InvalidClient.said(f"{status}, invalid_client, said {ago}", decided_by, int(status))
 
     def rate_limited(self, error: RateLimited) -> None:
         """Close it for everyone."""
@@ -48,9 +51,9 @@ class Gate:
         self._write({"kind": "rate-limit", "seconds": min(seconds, MOST_RATE)})
 
     def refused(self, secret: Secret, error: InvalidClient) -> None:
-        """Close it for callers with this secret. The error's text is ours and holds nothing that the server sent."""
+        """Close it for callers with this secret. Of the answer only the status is kept."""
         salt = os.urandom(16).hex()
-        record = {"salt": salt, "bits": _bits(secret, salt), "message": str(error), "hint": error.hint}
+        record = {"salt": salt, "bits": _bits(secret, salt), "status": error.status}
         self._write({"kind": "refused", "seconds": MOST_REFUSED, **record})
 
     def open(self) -> None:

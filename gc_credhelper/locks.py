@@ -11,13 +11,14 @@ import os
 import socket
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 
 from .private import PrivateDir, reason
 from .private_portable import Unsafe
 from .report import Report
 
-_threads: dict[str, threading.Lock] = {}
+_threads: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
 _guard = threading.RLock()  # held by whoever changes one of these, and by whoever forks
 _held: set[int] = set()
 _NAME = 300  # characters of a holder's name that are believed
@@ -56,7 +57,10 @@ else:  # pragma: no cover
 
 
 def thread_lock(name: str) -> threading.Lock:
-    """The lock of that name in this process; a child that was forked has another one, which is free."""
+    """The lock of that name in this process; a child that was forked has another one, which is free.
+
+    It lives as long as somebody holds it or a reference to it.
+    """
     with _guard:
         return _threads.setdefault(name, threading.Lock())
 

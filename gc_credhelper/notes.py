@@ -1,5 +1,7 @@
 """Notes, the writing half: leave the plan of this run for the next one, and forget the oldest."""
 
+import contextlib
+
 from . import plan
 from .plan import Inputs, Plan
 from .private import PrivateDir, sweep
@@ -11,29 +13,26 @@ _SUFFIX = ".note"
 _SETTLED = 2  # seconds; the coarsest times that a file system keeps
 
 
-def leave(directory: PrivateDir, inputs: Inputs, known: Plan, report: Report) -> bool:
-    """Was a note left? Not when a file changed just now; a directory that cannot be written is not our worry here."""
+def leave(directory: PrivateDir, inputs: Inputs, known: Plan, report: Report) -> None:
+    """Not when a file changed just now; a directory that cannot be written is not our worry here."""
     parts = plan.header(inputs)
     for (kind, subject), value in inputs.record.items():
         if kind == b"F" and not _settled(value, inputs.began):
             report.note(f"the plan is not recorded yet: {plan.decode(subject)} changed a moment ago")
-            return False
+            return
         parts += [kind, subject, value]
     for field in Plan.__slots__:
         parts += [b"P", field.encode(), plan.encode(str(getattr(known, field)))]
-    if not inputs.cwd or any(b"\0" in part for part in parts):
-        return False
+    if inputs.volatile or not inputs.cwd or any(b"\0" in part for part in parts):
+        return
     body = b"\0".join(parts)
-    try:
+    with contextlib.suppress(OSError, Unsafe):
         directory.write(plan.note_name(inputs), body + b"\0" + plan.checksum(body))
         notes = {name: changed for name, changed in directory.names().items() if name.endswith(_SUFFIX)}
         for name in sorted(notes, key=notes.__getitem__)[: max(0, len(notes) - MOST)]:
             directory.remove(name)
         if len(notes) >= MOST:
             sweep(directory)
-    except (OSError, Unsafe):
-        return False
-    return True
 
 
 def forget(directory: PrivateDir) -> None:
@@ -44,7 +43,9 @@ def forget(directory: PrivateDir) -> None:
 
 
 def recalled_client_id(directory: PrivateDir, inputs: Inputs) -> str | None:
-    """The client id that an identical earlier run learned from the provider, if nothing has changed since."""
+    """The client id that an earlier run learned from the provider, if nothing has changed since."""
+    if inputs.volatile:
+        return None
     try:
         known = plan.recall(inputs, directory.read(plan.note_name(inputs)))
     except (OSError, Unsafe):

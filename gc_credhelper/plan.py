@@ -14,12 +14,24 @@ import time
 
 from . import __version__
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 if sys.platform != "win32":
     import posix as os  # `os` itself would cost a hit more than all the rest of this module
 else:  # pragma: no cover
     import os
 
 MAGIC = b"gcch-note1"
+# Variables that one job sets and another does not: each combination has a note of its own. None of them is secret.
+TELLING = (
+    *(b"GC_CREDHELPER_" + name for name in (b"PROFILE", b"PROVIDER", b"CACHE", b"CONFIG", b"REGION", b"TOKEN_URL")),
+    *(b"GC_CREDHELPER_" + name for name in (b"CLIENT_ID", b"CLIENT_AUTH", b"MIN_TTL", b"DEADLINE", b"API_URL")),
+    *(b"GENESYS_CLOUD_" + name for name in (b"CLIENT_ID", b"REGION", b"ENVIRONMENT")),
+    *(b"GENESYSCLOUD_OAUTHCLIENT_ID", b"GENESYSCLOUD_REGION", b"PURECLOUD_CLIENT_ID", b"PURECLOUD_ENVIRONMENT"),
+    b"KUBERNETES_EXEC_INFO",
+)
 _ENCODING = sys.getfilesystemencoding()
 _PRIME = 2**127 - 1
 
@@ -43,10 +55,17 @@ class Inputs:
         self.environ = environ
         self.began = time.time()
         self.record: dict[tuple[bytes, bytes], bytes] = {}
+        self.volatile = False  # set by whoever depends on something that must not be written down
         try:
             self.cwd = os.getcwd()
         except OSError:  # the directory was deleted under us; nothing is remembered then
             self.cwd = ""
+
+    def under(self, words: "list[str]") -> "Inputs":
+        """The same, as if these words were the command line."""
+        other = Inputs(words, self.environ)
+        other.began, other.record, other.cwd, other.volatile = self.began, self.record, self.cwd, self.volatile
+        return other
 
     def env(self, name: str, *, secret: bool = False) -> "str | None":
         """The value of a variable; an empty one counts as unset. `secret`: only whether it is set is recorded."""
@@ -90,7 +109,7 @@ def stat_line(path: bytes) -> "bytes | None":
     """What tells a changed file from an unchanged one; None when there is none. A link counts as what it points to."""
     try:
         st = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except (OSError, ValueError):  # one that cannot be looked at was not read either
         return None
     return b"%d %d %d %d %d %o" % (st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_ino, st.st_dev, st.st_mode)
 
@@ -105,42 +124,62 @@ def cache_home(inputs: Inputs) -> "tuple[str, str]":
 
     In CI it is the job's own directory, so that a token outlives its job only in a cache that someone named.
     """
-    for name in ("GC_CREDHELPER_CACHE_DIR", "RUNNER_TEMP", "AGENT_TEMPDIRECTORY", "WORKSPACE_TMP"):
+    return next(_cache_homes(inputs))
+
+
+def _cache_homes(inputs: Inputs) -> "Iterator[tuple[str, str]]":
+    path = inputs.env("GC_CREDHELPER_CACHE_DIR")
+    if path and path.strip():
+        yield named(path, inputs), "GC_CREDHELPER_CACHE_DIR"
+    for name in ("RUNNER_TEMP", "AGENT_TEMPDIRECTORY", "WORKSPACE_TMP"):
         path = inputs.env(name)
-        if path:
-            return place(path, ours=False), name
+        if path and (path.startswith("/") or sys.platform == "win32"):
+            yield place(path, ours=False), name
     path = inputs.env("XDG_CACHE_HOME")
     if path and path.startswith("/"):
-        return place(path + "/gc-credhelper", ours=True), "XDG_CACHE_HOME"
-    if sys.platform == "win32":  # pragma: no cover
-        path = inputs.env("LOCALAPPDATA")
-        return (
-            (place(path + "\\gc-credhelper\\Cache", ours=True), "LOCALAPPDATA")
-            if path
-            else (place(".", ours=False), "")
-        )
+        yield place(path + "/gc-credhelper", ours=True), "XDG_CACHE_HOME"
+    path = inputs.env("LOCALAPPDATA") if sys.platform == "win32" else None
+    if path:
+        yield place(path + "\\gc-credhelper\\Cache", ours=True), "LOCALAPPDATA"
     path = inputs.env("HOME")
-    if path and path != "/" and os.access(path, os.W_OK):
-        return place(
-            path + ("/Library/Caches" if sys.platform == "darwin" else "/.cache") + "/gc-credhelper", ours=True
-        ), "HOME"
+    if path and path != "/" and is_ours(path):
+        caches = "/Library/Caches" if sys.platform == "darwin" else "/.cache"
+        yield place(path + caches + "/gc-credhelper", ours=True), "HOME"
     path = inputs.env("XDG_RUNTIME_DIR")
     if path and path.startswith("/"):
-        return place(path + "/gc-credhelper", ours=True), "XDG_RUNTIME_DIR"
-    return place(inputs.env("TMPDIR") or "/tmp", ours=False), "TMPDIR"  # noqa: S108  # our checked subdirectory in it
+        yield place(path + "/gc-credhelper", ours=True), "XDG_RUNTIME_DIR"
+    path = inputs.env("TMPDIR")
+    if path and path.startswith("/"):
+        yield place(path, ours=False), "TMPDIR"
+    yield place("/tmp", ours=False), ""  # noqa: S108  # in it a subdirectory that is ours, which is checked
+
+
+def named(path: str, inputs: Inputs) -> str:
+    """The place of a directory that a user named: `~` is HOME, and a relative path counts from where we started."""
+    path = path.strip()
+    if path == "~" or path.startswith("~/"):
+        path = (inputs.env("HOME") or "/") + path[1:]
+    elif not path.startswith("/") and sys.platform != "win32":
+        path = f"{inputs.cwd}/{path}"
+    return place(path, ours=False)
+
+
+def is_ours(home: str) -> bool:
+    """May we make directories in it? Not in another user's, who could not use them (sudo may keep HOME)."""
+    try:
+        return (sys.platform == "win32" or os.stat(home).st_uid == os.geteuid()) and os.access(home, os.W_OK)
+    except OSError:
+        return False
 
 
 def note_name(inputs: Inputs) -> str:
-    """One note per command line, directory and set of our own variables, so that jobs do not evict each other's.
+    """One note per command line, directory and telling variables, so that jobs do not evict each other's.
 
-    Only a name: whether the note holds is decided by what it recorded, so a weak and fast hash will do.
+    Only a name: whether the note holds is decided by what it recorded, so a weak and fast hash will do. It can be
+    reversed, so nothing goes in that could be a secret.
     """
-    data = [b"1", encode(inputs.cwd), *map(encode, inputs.argv)]
-    data += sorted(
-        name + b"=" + value
-        for name, value in inputs.environ.items()
-        if name.startswith((b"GC_CREDHELPER_", b"GENESYS", b"PURECLOUD")) and b"SECRET" not in name
-    )
+    get = inputs.environ.get
+    data = [b"1", encode(inputs.cwd), *map(encode, inputs.argv), *(get(name) or b"" for name in TELLING)]
     return checksum(b"\0".join(data)).decode() + ".note"
 
 

@@ -78,7 +78,7 @@ def load(group: str, name: str) -> Any:
 
 
 def _flaw(loaded: Any, group: str) -> str:
-    """Which promise of its role the class does not keep, if any. Its rows may not take the place of the core's."""
+    """Which promise of its role the class does not keep, if any. Its rows may not take the place of ours."""
     for wanted in ("settings", "locator", *_METHODS[group]):
         if not hasattr(loaded, wanted):
             return f"has no {wanted}"
@@ -87,6 +87,9 @@ def _flaw(loaded: Any, group: str) -> str:
     rows = loaded.settings
     if not isinstance(rows, tuple) or not all(isinstance(row, Setting) and "." in row.name for row in rows):
         return "has settings that are not a tuple of Setting, each named <plug-in>.<name>"
+    ours = {*BUILT_IN[PROVIDERS], *BUILT_IN[CACHES]}
+    if taken := [row.name for row in rows if row.name.partition(".")[0] in ours]:
+        return f"declares {taken[0]}, which is a setting of a built-in plug-in"
     if loaded.locator is not None and loaded.locator not in {row.name for row in rows}:
         return "has a locator that is not among its settings"
     return ""

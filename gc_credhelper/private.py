@@ -39,6 +39,12 @@ if sys.platform != "win32":
                 if not create:
                     raise
                 fd = self._create()
+            except NotADirectoryError:
+                if Path(self.path).is_symlink():
+                    raise Unsafe(f"{self.path} is a link; name the directory itself") from None
+                raise
+            except Unsafe as e:
+                raise Unsafe(f"{e}; if it is yours alone, chmod 700 makes it private") from None
             try:
                 yield fd
             finally:
@@ -46,7 +52,7 @@ if sys.platform != "win32":
 
         def _create(self) -> int:
             path = Path(self._path)
-            _make(path)
+            _make(path, named=not self._ours)
             try:
                 return filestore.open_dir(self._path, ours=self._ours)
             except FileNotFoundError:  # it is not ours, so our subdirectory is meant
@@ -107,15 +113,24 @@ if sys.platform != "win32":
                     name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600, dir_fd=fd
                 )
             st = os.fstat(lock)
-            if st.st_uid != os.geteuid() or not stat.S_ISREG(st.st_mode) or st.st_mode & 0o077:
+            if st.st_uid != os.geteuid() or not stat.S_ISREG(st.st_mode):
                 os.close(lock)
-                raise Unsafe(f"{name} is not a private file of ours")
+                raise Unsafe(f"{name} is not a file of ours")
+            if st.st_mode & 0o077:  # nothing in it is believed, and without it every process would ask for a token
+                os.fchmod(lock, 0o600)
             return lock
 
-    def _make(path: Path) -> None:
-        """Make the directory and its parents, all 0700: `parents=True` would leave those to the umask."""
+    def _make(path: Path, *, named: bool) -> None:
+        """Make the directory and its parents, all 0700: `parents=True` would leave those to the umask.
+
+        `named`: by a user, and so wanted even where it lies in the directory of another. Unsafe when it is not: sudo
+        may keep HOME, and a `~/.cache` of root would lock the user out of it.
+        """
         if not path.parent.is_dir():
-            _make(path.parent)
+            _make(path.parent, named=named)
+        owner = path.parent.stat().st_uid
+        if not named and owner not in (0, os.geteuid()) and not path.exists():
+            raise Unsafe(f"{path.parent} belongs to uid {owner}, so {path.name} is not made in it")
         path.mkdir(0o700, exist_ok=True)
 
 else:  # pragma: no cover

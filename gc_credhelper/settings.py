@@ -12,7 +12,8 @@ from enum import IntEnum
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from .errors import UsageError
+from .credentials import check_client_id
+from .errors import CredentialsError, UsageError
 
 
 class Layer(IntEnum):
@@ -109,6 +110,14 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host)) or host.endswith(".localhost")
 
 
+def public_id(raw: object) -> str:
+    """A client id, without the secret that people write behind a colon."""
+    try:
+        return check_client_id(text(raw))
+    except CredentialsError as e:
+        raise ValueError(f"must be a client id, but {e}") from None
+
+
 def items(raw: object) -> tuple[str, ...]:
     """A list, or a text with commas."""
     parts = raw.split(",") if isinstance(raw, str) else raw
@@ -187,7 +196,7 @@ SETTINGS = (
     ),
     Setting("token_url", url, "the token endpoint, when it is not https://login.<region>/oauth/token", flag=True),
     Setting("api_url", url, "the Platform API, when it is not https://api.<region>", flag=True),
-    Setting("client_id", text, "the public id of the OAuth client: finds a cached token without the provider"),
+    Setting("client_id", public_id, "the public id of the OAuth client: finds a cached token without the provider"),
     Setting("client_auth", choice("basic", "body"), "how the client authenticates: basic or body", "basic"),
     Setting("min_ttl", duration, "the shortest life that the token must still have, such as 45m", "0", flag=True),
     Setting("deadline", deadline, "time for the whole command, such as 30s", "30s", flag=True),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .deadline import Deadline, Pauses
 from .entry import Entry
-from .errors import CredentialsError, LifetimeError, TemporaryError
+from .errors import CredentialsError, Error, LifetimeError, TemporaryError
 from .locks import thread_lock
 from .report import Report
 from .tokens import MAX_SKEW, AccessToken, mandatory
@@ -116,7 +116,7 @@ class TokenSource:
 
     def _token(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
         if not entry.shared:
-            return self._checked(self._fetch(entry, deadline), wish)
+            return self._checked(self._fetched(entry, deadline), wish)
         pauses = Pauses(0.005, 0.05)
         waits = False
         while True:
@@ -149,7 +149,7 @@ class TokenSource:
         token = entry.read(lambda token: now < token.refresh_at and wish.accepts(token, now))
         if not token or not wish.concerns(token, now):
             return None
-        self._possible(token, wish)
+        self._possible(token, wish, "then run once with --refresh")
         return token if wish.accepts(token, now) else None
 
     def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
@@ -164,14 +164,23 @@ class TokenSource:
             entry.write(self._claimed(old))
             deadline = deadline.share(most=_EARLY)
         try:
-            token = self._fetch(entry, deadline)
-        except (TemporaryError, CredentialsError) as e:  # later steps of a job may run without the secret
+            token = self._fetched(entry, deadline)
+        except Error as e:  # of any kind: a misconfigured job must not fail callers who hold a good token
             if not old or not wish.accepts(old, self._clock()):
                 raise
             self._report.warn(f"the token was not renewed early: {e}")
             return old
         entry.write(token)
         return self._checked(token, wish)
+
+    def _fetched(self, entry: Entry, deadline: Deadline) -> AccessToken:
+        token = self._fetch(entry, deadline)
+        if not token.usable(self._clock()):
+            raise TemporaryError(
+                "the token was already too old when it came",
+                hint="try again; is the token duration of the OAuth client, or the clock of this machine, right?",
+            )
+        return token
 
     def _claimed(self, token: AccessToken) -> AccessToken:
         """The same token, said to be fresh while one caller refreshes it, but never into its mandatory window."""
@@ -184,11 +193,13 @@ class TokenSource:
         return token
 
     @staticmethod
-    def _possible(token: AccessToken, wish: Wish) -> None:
+    def _possible(token: AccessToken, wish: Wish, then: str = "") -> None:
+        """`then`: what else to do after the advice was followed."""
         if wish.min_ttl > token.lifetime:
+            hint = "ask for less, or have the token duration of the OAuth client raised in Genesys Cloud"
             raise LifetimeError(
                 f"this client's tokens live {token.lifetime:.0f} s, less than min_ttl asks ({wish.min_ttl:.0f} s)",
-                hint="ask for less, or have the token duration of the OAuth client raised in Genesys Cloud",
+                hint=f"{hint}, {then}" if then else hint,
             )
 
     def reject(self, value: str, *, deadline: Deadline | None = None) -> bool:

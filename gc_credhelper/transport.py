@@ -13,11 +13,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import requests
+import requests.adapters
 import requests.utils
+import urllib3
 
 from . import __version__
 from .deadline import THREAD, Deadline
@@ -68,13 +70,15 @@ class Transport:
                     if len(body) > LIMIT:
                         break
                 return Answer(response.status_code, response.headers, body)
-        except OSError as e:  # the base of all that the library raises
+        except (OSError, urllib3.exceptions.HTTPError, UnicodeError) as e:  # a host that no name can be is not wrapped
             raise translated(e, urlsplit(url).hostname or "") from None
 
     def _session(self, url: str) -> requests.Session:
         """A new one for each request: a process makes one exchange an hour, and no connection outlives a fork."""
         session = _Session()
         session.trust_env = False  # it would read netrc
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, _Quiet())
         session.headers.update(
             {"User-Agent": f"gc-credhelper/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
         )
@@ -91,6 +95,14 @@ class Transport:
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: to learn where a redirect leads the library would read all of its body, without a limit."""
+
+
+class _Quiet(requests.adapters.HTTPAdapter):
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """A connection that prints no header, though the program that we are a library of may have set `debuglevel`."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = type("_QuietConnection", (pool.ConnectionCls,), {"debuglevel": 0})
+        return pool
 
 
 class _Discreet(logging.Filter):
@@ -162,7 +174,7 @@ _MEANINGS: tuple[_Meaning, ...] = (
 )
 
 
-def translated(error: OSError, host: str) -> Error:
+def translated(error: Exception, host: str) -> Error:
     """Our error for one of the library's. Its own text is not used: it may show a proxy's password."""
     causes = list(_causes(error))
     for cause in causes:

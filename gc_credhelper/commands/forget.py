@@ -8,10 +8,12 @@ from ..cli import Parser, open_app
 from ..deadline import Deadline
 from ..errors import TemporaryError
 from ..plan import Inputs
+from ..private import reason
 from ..private_portable import Unsafe
 from ..report import Report
 from ..roles import CacheBackend
 
+_HINT = "gc-credhelper status shows where; mend it or delete it by hand, then try again"
 _LEFT = (".gate", ".rejected")
 
 
@@ -32,15 +34,18 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
 
 def forget_all(app: App) -> None:
     """Tokens, notes, gates and rejections. Lock files stay: a lock on a deleted file excludes nobody."""
+    failed = []
     for directory in (app.directory, app.home):
         try:
             notes.forget(directory)
             for name in directory.names():
                 if name.endswith(_LEFT):
                     directory.remove(name)
-        except (OSError, Unsafe):
-            continue
+        except (OSError, Unsafe) as e:
+            failed.append(f"{directory.path} ({reason(e)})")
     count = in_each(app, lambda cache: sum([bool(cache.remove(key)) for key in cache.keys()]))
+    if failed:
+        raise TemporaryError(f"notes and gates may still lie in {failed[0]}", hint=_HINT)
     app.report.note(f"{count} cached tokens were deleted")
 
 
@@ -56,6 +61,6 @@ def in_each(app: App, step: Callable[[CacheBackend], int]) -> int:
     if failed:
         raise TemporaryError(
             f"a token may still lie in the cache {', '.join(failed)}",
-            hint="gc-credhelper status shows where; mend it or delete it by hand, then try again",
+            hint=_HINT,
         )
     return count

@@ -14,7 +14,7 @@ from ..report import Report
 from ..sandbox.options import Fault, Kind, Options
 from ..settings import duration, nearest
 
-FOREIGN = ("GC_CREDHELPER_", "GENESYS", "PURECLOUD")
+FOREIGN = ("GC_CREDHELPER_", "GENESYS", "PURECLOUD", "VAULT_", "AWS_", "KUBERNETES_EXEC_INFO")
 
 
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:

@@ -10,8 +10,9 @@ from ..cli import Parser, open_app
 from ..command import NESTED
 from ..command import shown as command_name
 from ..config import NO_SECRET, looks_secret
+from ..deadline import Deadline
 from ..entry import Whose
-from ..errors import Error
+from ..errors import Error, UsageError
 from ..plan import Inputs, cache_home, decode
 from ..plugins import Reference, known_names
 from ..private_portable import Unsafe
@@ -52,12 +53,24 @@ def settings(app: App) -> list[Row]:
     named, variable = app.settings["cache_dir"], cache_home(app.inputs)[1]
     by = app.settings.origin("cache_dir") if named or not variable else Origin(Layer.PLATFORM, variable)
     rows.append({"name": "(cache directory)", "value": app.directory.path, "origin": str(by)})
-    rows.append({"name": "(token endpoint)", "value": app.endpoints.token_url, "origin": app.endpoints.decided_by})
-    api_url = app.endpoints.api_url
-    by_setting = api_url is not None and api_url == app.settings["api_url"]
-    origin = f"api_url ({app.settings.origin('api_url')})" if by_setting else app.endpoints.decided_by
-    rows.append({"name": "(Platform API)", "value": api_url or "not known: set api_url", "origin": origin})
-    return [*rows, client(app)]
+    derived = urls(app)
+    if derived[0]["origin"] == "-":  # nobody knows this region, so it may be a misplaced secret
+        rows = [row | {"value": "(unknown)"} if row["name"] == "region" else row for row in rows]
+    return [*rows, *derived, client(app)]
+
+
+def urls(app: App) -> list[Row]:
+    """What the region and the two URLs come to, or what is wrong with them."""
+    names = ("(token endpoint)", "(Platform API)")
+    try:
+        found = app.endpoints
+    except UsageError as e:
+        return [{"name": name, "value": f"not known: {e}", "origin": "-"} for name in names]
+    decided = "token_url" if found.decided_by.startswith("token_url") else "region"
+    by_setting = app.settings["api_url"] is not None and not app.settings.nearer(decided, "api_url")
+    origin = f"api_url ({app.settings.origin('api_url')})" if by_setting else found.decided_by
+    values = (found.token_url, found.decided_by), (found.api_url or "not known: set api_url", origin)
+    return [{"name": name, "value": value, "origin": by} for name, (value, by) in zip(names, values, strict=True)]
 
 
 def client(app: App) -> Row:
@@ -66,7 +79,9 @@ def client(app: App) -> Row:
     if pinned := app.settings["client_id"]:
         return row | {"value": pinned, "origin": f"client_id ({app.settings.origin('client_id')})"}
     try:
-        client_id = app.provider.client_id() or "known once the provider was read"
+        deadline = Deadline(app.settings["deadline"])
+        known = deadline.run(lambda: app.provider.client_id(), "the credential provider")  # noqa: PLW0108  # builds it, too
+        client_id = known or "known once the provider was read"
     except Error as e:
         client_id = f"not known: {e}"
     except Exception as e:  # noqa: BLE001  # a plug-in may raise anything, and its text may hold the secret

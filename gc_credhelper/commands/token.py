@@ -22,8 +22,7 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     api_version = asked_api_version(inputs) if options.output == "exec-credential" else output.API_VERSIONS[0]
     app = open_app(options, inputs, report)
     token = app.source.token(refresh=options.refresh, deadline=Deadline(app.settings["deadline"]))
-    if not options.refresh and not options.verbose:
-        app.leave_note(options.output, api_version)
+    app.leave_notes(options.output, api_version, hit=not options.refresh and not options.verbose)
     return output.emit(output.FORMATS[options.output](token, api_version))
 
 

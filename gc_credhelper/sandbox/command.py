@@ -18,7 +18,7 @@ KILLED = 128
 def run_with_command(options: Options, argv: Sequence[str], environ_for: Callable[[Ready], Mapping[str, str]]) -> int:
     """Run `argv` in the environment that `environ_for` gives it, and return its status as a shell would.
 
-    SIGINT and SIGTERM are passed on; call it in the main thread. Raises OSError when the port cannot be had.
+    SIGINT, SIGTERM and SIGHUP are passed on; call it in the main thread. Raises OSError when the port cannot be had.
     """
     with SandboxThread(options) as sandbox:
         return run_child(argv, environ_for(sandbox.ready))
@@ -35,7 +35,11 @@ def run_child(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         elif signum != signal.SIGINT or not _in_foreground():
             child.send_signal(signum)
 
-    before = {signum: signal.signal(signum, forward) for signum in (signal.SIGINT, signal.SIGTERM)}
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [signal.Signals[name] for name in names]
+    # One that we were told to ignore, as under nohup, is ignored by the child as well.
+    numbers = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, forward) for number in numbers}
     try:
         child = subprocess.Popen(argv, env=environ)  # noqa: S603 - running the caller's command is the purpose
         for signum in early:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -83,6 +84,9 @@ SHARED = ("token", "status", "forget")
 def test_no_value_is_repeated_wherever_it_stands(shell: Shell, argv: list[str]) -> None:
     if argv[-1] == f"-h{CANARY}":  # argparse takes the h and shows the help
         assert CANARY not in shell(*argv).err
+        return
+    if argv[:2] == ["status", "--region"]:  # it shows what is wrong among the settings
+        assert "K7xQ2v" not in shell(*argv).out
         return
     done = refused(shell(*argv), 2)
     assert "K7xQ2v" not in done.err
@@ -213,3 +217,16 @@ def test_without_stderr_nothing_goes_to_stdout(machine: Machine) -> None:
             timeout=60,
         )
         assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_a_pasted_secret_that_looks_like_an_assignment_is_not_repeated(shell: Shell) -> None:
+    refused(shell("token", "--set", "aBcSECRET9CANARY=x"), 2, "there is no setting of that name (--set)")
+
+
+def test_help_that_cannot_be_written_is_a_failure(machine: Machine) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [GC, "token", "--help"], env=machine.environ(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "standard output cannot be written" in done.stderr

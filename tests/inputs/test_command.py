@@ -4,12 +4,18 @@ import json
 import os
 import signal
 import time
+import traceback
 from pathlib import Path
 
 import pytest
 from support import GC, Machine
 from support.scripted import ScriptedServer, token
 
+from gc_credhelper.app import App, environment
+from gc_credhelper.deadline import Deadline
+from gc_credhelper.errors import CredentialsError
+from gc_credhelper.plan import Inputs
+from gc_credhelper.report import Report
 from inputs.kit import CANARY, Shell, refused, script
 
 PAIR = json.dumps({"client_id": "an-id", "client_secret": CANARY})
@@ -64,6 +70,7 @@ def test_the_second_run_is_a_hit_that_does_not_run_the_command(
 ) -> None:
     runs = tmp_path / "runs"
     script(program, f"echo run >> {runs}\n{PRINTS}")
+    time.sleep(2.1)  # or the program counts as changed a moment ago, and nothing that depends on it is recorded
     for _ in range(3):
         assert machine.run("token", env=given_by(scripted, str(program))).code == 0
     assert runs.read_text() == "run\n"
@@ -104,6 +111,7 @@ def test_another_client_id_at_a_later_read_is_followed(
     answer = tmp_path / "answer"
     answer.write_text(PAIR)
     script(program, f"cat {answer}")
+    time.sleep(2.1)  # or the program counts as changed a moment ago, and nothing that depends on it is recorded
     env = given_by(scripted, str(program))
     assert machine.run("token", "-o", "raw", env=env).out == "one\n"
     answer.write_text(PAIR.replace("an-id", "other-id"))
@@ -187,13 +195,14 @@ def test_a_command_that_hangs_is_ended_at_the_deadline(
     assert ends(int(pid.read_text()))
 
 
-def test_what_the_command_left_behind_with_its_output_open_is_ended_too(
+def test_what_the_command_left_behind_with_its_output_open_does_not_hold_us(
     shell: Shell, scripted: ScriptedServer, program: Path, tmp_path: Path
 ) -> None:
     pid = tmp_path / "pid"
     script(program, f"{PRINTS}; sleep 600 & echo $! > {pid}")
-    refused(shell("token", "--deadline", "2s", env=given_by(scripted, str(program))), 6, "did not end within")
-    assert ends(int(pid.read_text()))
+    done = shell("token", "--deadline", "60s", env=given_by(scripted, str(program)))
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert (done.code, done.err) == (0, "")
 
 
 def test_what_escaped_with_the_output_open_does_not_hold_us(
@@ -204,9 +213,7 @@ def test_what_escaped_with_the_output_open_does_not_hold_us(
         program,
         f"{PRINTS}; setsid sh -c 'echo $$ > {pid}; exec sleep 600' &\nwhile ! [ -s {pid} ]; do sleep 0.01; done",
     )
-    started = time.monotonic()
-    refused(machine.run("token", "--deadline", "2s", env=given_by(scripted, str(program))), 6, "did not end within")
-    assert time.monotonic() - started < 20
+    assert machine.run("token", "--deadline", "60s", env=given_by(scripted, str(program))).code == 0
     os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
@@ -299,3 +306,51 @@ def test_a_config_file_that_others_can_write_is_fine_when_it_names_no_command(
 ) -> None:
     shell.write_config(f"[profiles.default]\ntoken_url = '{scripted.token_url}'\n").chmod(0o666)
     assert shell("token", env=given_by(scripted, script(program, PRINTS))).code == 0
+
+
+@pytest.mark.parametrize("name", ["PASSWORD_STORE_DIR", "SOPS_AGE_KEY_FILE", "MY_TOKEN"])
+def test_another_value_of_a_listed_variable_never_gives_the_token_of_another_client(
+    machine: Machine, scripted: ScriptedServer, program: Path, name: str
+) -> None:
+    scripted.answers = [token("one"), token("two")]
+    script(program, f'echo "{{\\"client_id\\": \\"${name}-id\\", \\"client_secret\\": \\"s\\"}}"')
+    time.sleep(2.1)  # or nothing is recorded, whatever the variable
+    env = given_by(scripted, str(program)) | {"GC_CREDHELPER_COMMAND_ENV": name}
+    assert machine.run("token", "-o", "raw", env=env | {name: "first"}).out == "one\n"
+    assert machine.run("token", "-o", "raw", env=env | {name: "second"}).out == "two\n"
+
+
+def test_a_command_that_was_edited_runs_again(machine: Machine, scripted: ScriptedServer, program: Path) -> None:
+    scripted.answers = [token("one"), token("two")]
+    script(program, PRINTS)
+    time.sleep(2.1)  # or nothing is recorded, edited or not
+    env = given_by(scripted, str(program))
+    assert machine.run("token", "-o", "raw", env=env).out == "one\n"
+    script(program, PRINTS.replace("an-id", "other-id"))
+    assert machine.run("token", "-o", "raw", env=env).out == "two\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_the_command_and_removes_its_marker(
+    machine: Machine, scripted: ScriptedServer, program: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    pid, temporary = tmp_path / "pid", tmp_path / "temporary"
+    temporary.mkdir()
+    script(program, f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 321")
+    with machine.start("token", env=given_by(scripted, str(program)) | {"TMPDIR": str(temporary)}) as child:
+        while not pid.exists():
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(number)
+        assert child.wait(60) in (128 + number, -number)
+    assert ends(int(pid.read_text()))
+    assert not [path for path in temporary.iterdir() if path.is_file()]
+
+
+def test_no_frame_of_an_error_holds_what_the_command_printed(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(program, f'echo \'{{"client_id": "a", "secret": "{CANARY}"}}\'')
+    monkeypatch.setenv("GC_CREDHELPER_PROVIDER", f"command:{program}")
+    with pytest.raises(CredentialsError) as caught:
+        App(Inputs([], environment()), {}, Report()).provider.credentials(Deadline(60))
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert CANARY not in shown

@@ -7,6 +7,11 @@ import pytest
 from support import Machine, client
 from support.scripted import ScriptedServer
 
+from gc_credhelper.app import App, environment
+from gc_credhelper.credentials import ClientCredentials, Secret
+from gc_credhelper.deadline import Deadline
+from gc_credhelper.plan import Inputs
+from gc_credhelper.report import Report
 from inputs.kit import CANARY, Shell, refused
 
 FAMILIES = (
@@ -234,3 +239,15 @@ def test_a_file_of_something_else_is_refused(
 def test_bytes_that_are_no_text_in_a_variable_are_refused(machine: Machine, scripted: ScriptedServer) -> None:
     env = client(scripted, GENESYS_CLOUD_CLIENT_SECRET="abc\udcff")
     refused(machine.run("token", env=env), 4, "the client secret is malformed: character 4 of 4")
+
+
+def test_both_halves_are_read_anew_for_each_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for half in ("ID", "SECRET"):
+        (tmp_path / half).write_text(f"first-{half}")
+        monkeypatch.setenv(f"GENESYS_CLOUD_CLIENT_{half}_FILE", str(tmp_path / half))
+    provider = App(Inputs([], environment()), {}, Report()).provider
+    assert provider.credentials(Deadline(60)) == ClientCredentials("first-ID", Secret("first-SECRET"))
+    for half in ("ID", "SECRET"):
+        (tmp_path / half).write_text(f"second-{half}")
+    assert provider.credentials(Deadline(60)) == ClientCredentials("second-ID", Secret("second-SECRET"))
+    assert provider.client_id() == "second-ID"

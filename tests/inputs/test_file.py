@@ -3,14 +3,17 @@
 import base64
 import json
 import os
+import subprocess
+import traceback
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import Machine
+from support import GC, Machine, require
 from support.scripted import ScriptedServer, token
 
+from gc_credhelper.app import App, environment
 from gc_credhelper.credentials import ClientCredentials
 from gc_credhelper.credfile import FileProvider
 from gc_credhelper.deadline import Deadline
@@ -225,3 +228,37 @@ def test_any_content_gives_a_pair_or_an_error_of_ours(tmp_path: Path, content: b
         assert isinstance(FileProvider(context).credentials(Deadline(5)), ClientCredentials)
     except CredentialsError as e:
         assert e.hint  # noqa: PT017  # some contents are good
+
+
+def test_a_pipe_is_read_once_and_gives_both_halves(machine: Machine, scripted: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text(GOOD["json"])
+    line = f"{GC} token --refresh --provider file:<(cat {tmp_path}/c.json)"
+    env = machine.environ({"GC_CREDHELPER_TOKEN_URL": scripted.token_url})
+    done = subprocess.run(
+        [require("bash"), "-c", line], env=env, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sent(scripted) == ("an-id", CANARY)
+
+
+@pytest.mark.parametrize(
+    ("env", "code"),
+    [
+        ({"GC_CREDHELPER_PROVIDER": "file:pipe"}, 6),
+        ({"GENESYS_CLOUD_CLIENT_ID_FILE": "pipe"}, 6),
+        ({"GC_CREDHELPER_CONFIG": "pipe"}, 2),
+    ],
+)
+def test_a_pipe_that_nobody_writes_to_does_not_hold_us(machine: Machine, env: dict[str, str], code: int) -> None:
+    os.mkfifo(machine.home / "pipe")
+    assert machine.run("token", "--deadline", "1s", env=env, timeout=60).code == code
+    assert machine.run("status", "--set", "deadline=1s", env=env, timeout=60).code == (2 if code == 2 else 0)
+
+
+def test_no_frame_of_an_error_holds_what_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "c.json").write_text(json.dumps({"client_id": "a", "secret": CANARY}))
+    monkeypatch.setenv("GC_CREDHELPER_PROVIDER", f"file:{tmp_path}/c.json")
+    with pytest.raises(CredentialsError) as caught:
+        App(Inputs([], environment()), {}, Report()).provider.credentials(Deadline(60))
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert CANARY not in shown

@@ -30,6 +30,9 @@ FOREIGN = {
     "GC_CREDHELPER_REGION": "mypurecloud.ie",
     "GC_CREDHELPER_VAULT_TOKEN": CANARY,
     "GC_CREDHELPER_CLIENT_ID": "real",
+    "VAULT_TOKEN": CANARY,
+    "AWS_PROFILE": "real",
+    "KUBERNETES_EXEC_INFO": "junk",
 }
 
 
@@ -87,6 +90,7 @@ def test_a_command_sees_the_sandbox_and_nothing_real(machine: Machine) -> None:
         "GENESYS_CLOUD_CLIENT_SECRET",
     }
     assert found["KEPT"] == "yes"
+    assert not found.keys() & {"VAULT_TOKEN", "AWS_PROFILE", "KUBERNETES_EXEC_INFO"}
     assert found["HOME"] == str(machine.home)
     assert CANARY not in done.out
     assert "real" not in ours.values()

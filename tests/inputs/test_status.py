@@ -258,8 +258,21 @@ def test_the_cache_directory_is_shown_with_the_variable_that_decided(shell: Shel
     assert found["(cache directory)"][1] == "flag --set cache_dir"
 
 
-def test_status_refuses_what_token_would_refuse(shell: Shell) -> None:
-    refused(shell("status", "--region", "nowhere"), 2, "unknown region nowhere (flag --region)")
+def test_status_shows_what_is_wrong_with_the_region(shell: Shell) -> None:
+    found = shell.settings("--region", "nowhere")
+    for name in ("(token endpoint)", "(Platform API)"):
+        assert found[name] == ("not known: unknown region nowhere (flag --region)", "-")
+    assert CANARY not in shell("status", "--region", CANARY).out
+
+
+def test_status_says_who_decided_the_platform_api(shell: Shell) -> None:
+    found = shell.settings("--region", "eu-west-1", env={"GC_CREDHELPER_API_URL": "https://api.mypurecloud.ie"})
+    assert found["(Platform API)"] == ("https://api.mypurecloud.ie", "region mypurecloud.ie (flag --region)")
+
+
+@pytest.mark.parametrize("command", ["status", "token"])
+def test_a_client_id_with_the_secret_behind_it_is_refused_unseen(shell: Shell, command: str) -> None:
+    refused(shell(command, env={"GC_CREDHELPER_CLIENT_ID": f"myid:{CANARY}"}), 2, "the client id holds a colon")
 
 
 def test_nothing_is_waited_for(shell: Shell) -> None:

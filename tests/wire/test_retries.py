@@ -196,3 +196,8 @@ def test_a_share_is_a_part_and_has_a_limit() -> None:
     assert 49 < whole.share(0.5).left() <= 50
     assert whole.share(most=5).left() <= 5
     assert Deadline(0).share(0.5).left() == 0
+
+
+def test_a_wait_of_centuries_is_not_spelt_in_seconds(scripted: ScriptedServer) -> None:
+    scripted.answers = [http(429, "", Retry_After="Fri, 31 Dec 9999 23:59:59 GMT")]
+    assert "more than a day" in str(refused(scripted, RateLimited, seconds=2))

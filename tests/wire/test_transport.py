@@ -21,7 +21,7 @@ from support.scripted import http as answer
 
 from gc_credhelper.credentials import ClientCredentials, Secret
 from gc_credhelper.deadline import Deadline
-from gc_credhelper.errors import Error, TokenError
+from gc_credhelper.errors import Error, TokenError, UsageError
 from gc_credhelper.exchange import grant
 from gc_credhelper.transport import LIMIT, Answer, Transport, translated
 
@@ -283,3 +283,24 @@ def test_what_no_row_knows_is_still_an_error_of_ours_without_its_text() -> None:
 def test_a_cut_is_told_from_what_is_not_http() -> None:
     for cause, code in ((http.client.RemoteDisconnected("x"), 6), (http.client.BadStatusLine("x"), 5)):
         assert translated(requests.exceptions.ConnectionError(cause), "host").exit_code == code
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".com", "a..b.com"])
+def test_a_host_that_no_name_can_be_is_a_wrong_setting(host: str) -> None:
+    with pytest.raises(UsageError, match="no request can be made"):
+        Transport().post(f"https://{host}/oauth/token", grant(CREDENTIALS, "basic"), Deadline(GUARD))
+
+
+def test_a_proxy_that_no_name_can_be_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://..:1")
+    with pytest.raises(UsageError):
+        Transport().post("https://login.invalid/oauth/token", grant(CREDENTIALS, "basic"), Deadline(GUARD))
+
+
+def test_a_program_that_debugs_its_http_does_not_print_our_headers(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    scripted.answers = [token()]
+    assert post(scripted).status == 200
+    assert capsys.readouterr().out == ""
