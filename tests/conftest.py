@@ -1,6 +1,7 @@
 """Fixtures for all tests: a clean machine, a sandbox, a scripted token server."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 
 FOREIGN = ("GC_CREDHELPER_", "GENESYS", "PURECLOUD", "XDG_", "HTTP", "NO_PROXY", "http", "no_proxy", "VAULT_", "AWS_")
+
+
+def pytest_configure() -> None:
+    """A runner that was started in the background ignores interrupts, and would have all of its children do so."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -27,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the account of whoever runs it."""
     for name in list(os.environ):
-        if name.startswith(FOREIGN) and not name.startswith((*PASSED_ON, "GC_CREDHELPER_REQUIRE_REAL")):
+        if name.startswith(FOREIGN) and not name.startswith(PASSED_ON):
             monkeypatch.delenv(name)
     for name in ("RUNNER_TEMP", "AGENT_TEMPDIRECTORY", "WORKSPACE_TMP", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from support import GC, PASSED_ON, Machine, Run, client, require
+from support import GC, PASSED_ON, REQUIRE_REAL, Machine, Run, client, require
 from support.entries import OLD, get, path_of, put
 from support.scripted import ScriptedServer, token
 
@@ -217,7 +217,7 @@ def namespaced(machine: Machine, setup: str, env: Mapping[str, str], *limits: st
     flags = ["-m"] if os.geteuid() == 0 else ["-rm"]
     unshare = require("unshare")
     if subprocess.run([unshare, *flags, "true"], capture_output=True, check=False).returncode:
-        if os.environ.get("GC_CREDHELPER_REQUIRE_REAL"):
+        if REQUIRE_REAL:
             pytest.fail("no mount namespace can be made, and CI must not skip")
         pytest.skip("no mount namespace can be made here")
     return limited(machine, [unshare, *flags, "sh", "-ec", f'{setup}\nexec "$@"', "sh"], env, *limits)

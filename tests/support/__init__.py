@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GC = str(Path(sys.executable).with_name("gc-credhelper"))
+# Read once: the variable is ours to the tests, and a stranger to the product.
+REQUIRE_REAL = bool(os.environ.get("GC_CREDHELPER_REQUIRE_REAL"))
 PASSED_ON = ("COVERAGE_", "COV_CORE_", "LLVM_PROFILE_FILE")
 
 
@@ -123,7 +125,7 @@ def require(program: str) -> str:
     import pytest
 
     found = shutil.which(program)
-    if not found and os.environ.get("GC_CREDHELPER_REQUIRE_REAL"):
+    if not found and REQUIRE_REAL:
         pytest.fail(f"{program} is missing, and CI must not skip")
     if not found:
         pytest.skip(f"{program} is not installed")
