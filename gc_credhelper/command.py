@@ -33,6 +33,7 @@ _MOMENT = 1  # second, for what the command wrote to arrive
 _SECRET = re.compile("SECRET|TOKEN|PASS|PWD|KEY|SESSION|CREDENTIAL|AUTH", re.IGNORECASE)
 _PLACE = re.compile("_(DIR|FILE|PATH|ID|NAME|URL|ADDR)$", re.IGNORECASE)  # where a secret lies, not what it is
 _running: set[contextlib.ExitStack] = set()
+_starting = threading.Lock()
 _BY_HAND = "run the command by hand; its output is not shown here, because it may hold the secret"
 
 
@@ -131,8 +132,9 @@ def _ending() -> Iterator[contextlib.ExitStack]:
 
 def end_all() -> None:
     """End every command that still runs, and remove its marker."""
-    for ending in [*_running]:
-        ending.close()
+    with _starting:  # whoever starts one at this moment has noted then how to end it
+        for ending in [*_running]:
+            ending.close()
 
 
 def _marker(ending: contextlib.ExitStack) -> tuple[str, Callable[[], bool]]:
@@ -161,14 +163,16 @@ def _run(command: tuple[str, ...], name: str, marker: str, deadline: Deadline, e
     """What it printed, 64 KiB at the most."""
     reader, writer = os.pipe()
     try:
-        child = subprocess.Popen(  # noqa: S603  # the argv is the user's own, and no shell reads it
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=writer,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, NESTED: marker},
-            start_new_session=True,
-        )
+        with _starting:
+            child = subprocess.Popen(  # noqa: S603  # the argv is the user's own, and no shell reads it
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=writer,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, NESTED: marker},
+                start_new_session=True,
+            )
+            ending.callback(_kill, child)
     except (OSError, ValueError) as e:
         os.close(reader)
         if isinstance(e, FileNotFoundError):
@@ -177,7 +181,6 @@ def _run(command: tuple[str, ...], name: str, marker: str, deadline: Deadline, e
         raise CredentialsError(f"{name} cannot be run", hint="is it an executable program?") from None
     finally:
         os.close(writer)
-    ending.callback(_kill, child)
     output = bytearray()
     thread = threading.Thread(target=_drain, args=(reader, output), daemon=True, name=THREAD)
     thread.start()
