@@ -16,9 +16,10 @@ FOREIGN = ("GC_CREDHELPER_", "GENESYS", "PURECLOUD", "XDG_", "HTTP", "NO_PROXY",
 
 
 def pytest_configure() -> None:
-    """A runner that was started in the background ignores interrupts, and would have all of its children do so."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """A runner that was started in the background ignores signals, and would have all of its children do so."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -76,6 +76,7 @@ async def serving(options: Options, state: State) -> AsyncIterator[Ready]:
         }
     finally:
         await runner.cleanup()
+        await asyncio.sleep(0.01)  # connections that were taken in the last moment close in the next rounds of the loop
 
 
 def ready_line(ready: Ready) -> str:
