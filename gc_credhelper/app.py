@@ -20,6 +20,7 @@ from .regions import Endpoints, endpoints
 from .report import LogReport, Report
 from .roles import CacheBackend, Context, CredentialProvider
 from .settings import SETTINGS, Layer
+from .shared import Shared
 from .source import TokenSource
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class App:
             self._caches = []
         self._provider_class = plugins.load(PROVIDERS, self._provider.name)
         self._cache_classes = [plugins.load(CACHES, reference.name) for reference in self._caches]
+        if any(is_far(cls) for cls in self._cache_classes[:-1]):
+            raise UsageError("a cache that machines share stands before another", hint="name it last, and only one")
         for loaded in (self._provider_class, *self._cache_classes):
             rows |= {row.name: row for row in loaded.settings}
         tables = {name.rpartition(".")[0] for name in rows}
@@ -66,14 +69,27 @@ class App:
         """Near to far. One that cannot be built is a warning, as every failure of a cache is."""
         built: list[tuple[str, CacheBackend]] = []
         for reference, cls in zip(self._caches, self._cache_classes, strict=True):
-            context = self._context("cache", cls, reference)
-            try:
-                built.append((reference.name, cls(context)))
-            except Error:
-                raise
-            except Exception as e:  # noqa: BLE001  # a plug-in may raise anything
-                self.report.warn(f"the cache {reference.name} is not used: {type(e).__name__}")
+            if not is_far(cls) and (cache := self._built(reference, cls)):
+                built.append((reference.name, cache))
         return built
+
+    @functools.cached_property
+    def far(self) -> Shared | None:
+        """The cache that machines share, if the list ends in one."""
+        for reference, cls in zip(self._caches, self._cache_classes, strict=True):
+            if is_far(cls) and (store := self._built(reference, cls)):
+                return Shared(reference.name, store, self.report, strict=self.settings["strict"])
+        return None
+
+    def _built(self, reference: Reference, cls: Any) -> Any:
+        context = self._context("cache", cls, reference)
+        try:
+            return cls(context)
+        except Error:
+            raise
+        except Exception as e:  # noqa: BLE001  # a plug-in may raise anything
+            self.report.warn(f"the cache {reference.name} is not used: {type(e).__name__}")
+            return None
 
     @functools.cached_property
     def provider(self) -> CredentialProvider:
@@ -140,7 +156,7 @@ class App:
     def entry(self, client_id: str) -> Entry:
         """Everything under the key of that client."""
         whose = Whose(self.endpoints.token_url, self.settings["client_auth"], client_id)
-        return Entry(whose, self.caches, self.directory, self.report)
+        return Entry(whose, self.caches, self.directory, self.report, self.far)
 
     @property
     def home(self) -> PrivateDir:
@@ -174,6 +190,11 @@ class App:
             notes.leave(self.home, self._identity, known, self.report)
         if hit:
             notes.leave(self.home, self.inputs, known, self.report)
+
+
+def is_far(cls: Any) -> bool:
+    """Is it a cache that machines share?"""
+    return bool(getattr(cls, "far", False))
 
 
 def environment() -> dict[bytes, bytes]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from . import tokens
+from .deadline import Deadline
 from .filecache import FileCache
 from .gate import Gate
 from .locks import LocalLock
@@ -19,6 +20,7 @@ from .private_portable import Unsafe
 from .rejections import Rejections
 from .report import Report
 from .roles import CacheBackend
+from .shared import Shared
 from .tokens import AccessToken
 
 Named = tuple[str, CacheBackend]
@@ -58,17 +60,25 @@ class Entry:
     """Reads go near to far and fill what they passed; writes go to all. A cache that fails is a warning and a miss."""
 
     def __init__(
-        self, whose: Whose, caches: Sequence[tuple[str, CacheBackend]], directory: PrivateDir, report: Report
+        self,
+        whose: Whose,
+        caches: Sequence[tuple[str, CacheBackend]],
+        directory: PrivateDir,
+        report: Report,
+        far: Shared | None = None,
     ) -> None:
-        """`caches`: names and backends, near to far. `directory`: of lock, gate and rejections."""
+        """`caches`: names and backends, near to far. `directory`: of lock, gate and rejections. `far`: the cache behind
+        them that machines share; it is asked in place of the server, by whoever holds the lock.
+        """
+        self.far = far
         self.whose = whose
         self.key = key = whose.key
         self.gate = Gate(directory, key)
         self.rejections = Rejections(directory, key, report)
         self._caches = caches
         self._report = report
-        beyond_process = any(name != "memory" for name, _ in caches)
-        self._lock = LocalLock(directory if beyond_process else None, key, report) if caches else None
+        beyond_process = far or any(name != "memory" for name, _ in caches)
+        self._lock = LocalLock(directory if beyond_process else None, key, report) if caches or far else None
 
     @property
     def shared(self) -> bool:
@@ -137,12 +147,14 @@ class Entry:
         gone = [self._try(named, lambda cache: cache.remove(self.key)) for named in self._caches]
         return any(gone)
 
-    def reject(self, value: str) -> bool:
+    def reject(self, value: str, deadline: Deadline) -> bool:
         """See TokenSource.reject. The caller holds the lock."""
         cached = self.read()
         current = cached is not None and cached.value == value
         if not self.rejections.add(value, current=current):
             return False
+        if self.far:
+            self.far.try_remove(self.key, deadline, value)
         if current:
             self.remove()
         elif cached:

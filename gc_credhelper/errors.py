@@ -50,6 +50,7 @@ class TokenError(Error):
 class InvalidClient(TokenError):
     """The server knows no such client, or the secret is wrong, or the region is."""
 
+    salt = bits = ""  # say which secret was refused, to whoever has it (gate.py)
     status = 401  # HTTP; RFC 6749 §5.2 allows 400 as well
 
     @classmethod

@@ -9,9 +9,12 @@ from .credentials import ClientCredentials, check_client_id
 from .deadline import Deadline
 from .entry import Entry
 from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited
+from .gate import secret_bits
+from .lease import Caller
+from .record import Refusal
 from .report import Report
 from .roles import CredentialProvider
-from .source import ClientChanged
+from .source import ClientChanged, Wish
 from .tokens import AccessToken
 
 if TYPE_CHECKING:
@@ -58,8 +61,23 @@ class Fetch:
         self._held = (time.monotonic(), credentials)
         return credentials.client_id
 
-    def __call__(self, entry: Entry, deadline: Deadline) -> AccessToken:
-        """A new token. ClientChanged when the provider holds another client now."""
+    def __call__(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
+        """A new token, or one that another machine got. ClientChanged when the provider holds another client now."""
+        if not entry.far:
+            return self._exchange(entry, deadline)
+
+        def accepts(token: AccessToken) -> bool:
+            return wish.accepts(token, time.time()) and not entry.rejections.holds(token.value)
+
+        def binds(refusal: Refusal) -> bool:
+            credentials = self._take() or self._credentials(deadline)
+            self._held = (time.monotonic(), credentials)
+            return secret_bits(credentials.client_secret, refusal.salt) == refusal.bits
+
+        caller = Caller(accepts, lambda deadline: self._exchange(entry, deadline), binds, refresh=wish.refresh)
+        return entry.far.token(entry.key, str(entry.whose), caller, deadline)
+
+    def _exchange(self, entry: Entry, deadline: Deadline) -> AccessToken:
         self._wait(entry, deadline)
         credentials = self._take() or self._credentials(deadline)
         if credentials.client_id != entry.whose.client_id:

@@ -41,7 +41,7 @@ class Gate:
         record = self._read()
         left = self._left(record, MOST_REFUSED) if record.get("kind") == "refused" else 0.0
         salt, bits, status = str(record.get("salt")), record.get("bits"), record.get("status")
-        if left and salt.isascii() and status in _STATUSES and bits == _bits(secret, salt):
+        if left and salt.isascii() and status in _STATUSES and bits == secret_bits(secret, salt):
             ago = f"{MOST_REFUSED - left:.0f} s ago; the server is not asked again yet"
             raise InvalidClient.said(f"{status}, invalid_client, said {ago}", decided_by, int(status))
 
@@ -52,8 +52,9 @@ class Gate:
 
     def refused(self, secret: Secret, error: InvalidClient) -> None:
         """Close it for callers with this secret. Of the answer only the status is kept."""
-        salt = os.urandom(16).hex()
-        record = {"salt": salt, "bits": _bits(secret, salt), "status": error.status}
+        error.salt = os.urandom(16).hex()
+        error.bits = secret_bits(secret, error.salt)
+        record = {"salt": error.salt, "bits": error.bits, "status": error.status}
         self._write({"kind": "refused", "seconds": MOST_REFUSED, **record})
 
     def open(self) -> None:
@@ -87,7 +88,8 @@ class Gate:
             return
 
 
-def _bits(secret: Secret, salt: str) -> str:
+def secret_bits(secret: Secret, salt: str) -> str:
+    """32 bits of the secret's HMAC: 8 hex digits."""
     import hmac  # with it comes more than a run that asks no server should pay for
 
     return hmac.digest(salt.encode(), secret.reveal().encode(), hashlib.sha256).hex()[:8]

@@ -25,6 +25,7 @@ BUILT_IN = {
     CACHES: {"file": "filecache:FileCache", "memory": "memory:MemoryCache"},
 }
 _METHODS = {PROVIDERS: ("client_id", "credentials"), CACHES: ("get", "put", "remove", "keys")}
+_FAR_METHODS = ("read", "compare_and_set")
 # Names whose distribution we know, so that the hint can be the exact command.
 DISTRIBUTIONS = {
     "keyring": "gc-credhelper-keyring",
@@ -79,11 +80,12 @@ def load(group: str, name: str) -> Any:
 
 def _flaw(loaded: Any, group: str) -> str:
     """Which promise of its role the class does not keep, if any. Its rows may not take the place of ours."""
-    for wanted in ("settings", "locator", *_METHODS[group]):
+    methods = _FAR_METHODS if group == CACHES and getattr(loaded, "far", False) else _METHODS[group]
+    for wanted in ("settings", "locator", *methods):
         if not hasattr(loaded, wanted):
             return f"has no {wanted}"
-    if not callable(loaded) or not all(callable(getattr(loaded, method)) for method in _METHODS[group]):
-        return f"has no methods {', '.join(_METHODS[group])}"
+    if not callable(loaded) or not all(callable(getattr(loaded, method)) for method in methods):
+        return f"has no methods {', '.join(methods)}"
     rows = loaded.settings
     if not isinstance(rows, tuple) or not all(isinstance(row, Setting) and "." in row.name for row in rows):
         return "has settings that are not a tuple of Setting, each named <plug-in>.<name>"

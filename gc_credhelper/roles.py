@@ -1,11 +1,12 @@
 """The two roles of a plug-in, and what a plug-in is built from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from .credentials import ClientCredentials
 from .deadline import Deadline
+from .errors import Error
 from .plan import Inputs
 from .private import PrivateDir
 from .report import Report
@@ -64,3 +65,45 @@ class CacheBackend(Protocol):
 
     def keys(self) -> list[str]:
         """Every key that can be listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An entry of a far cache as one read saw it.
+
+    `version`: grows with every write, 0 when there is none; the next compare-and-set must name it. `text`: what lies
+    there, empty when nothing does. `age`: seconds since the write by the store's own clocks, None when it did not say.
+    """
+
+    version: int
+    text: str = field(repr=False)
+    age: float | None
+
+
+class LostRace(Exception):
+    """A compare-and-set named a version that is no longer the newest."""
+
+
+class Denied(Error):
+    """The store knows us and does not let us do this: a cache that may only be read."""
+
+
+class FarCache(Protocol):
+    """Role 2 for a store that machines share: a version per entry, and a compare-and-set. The lease on it is ours.
+
+    `far = True` tells it from a CacheBackend. Reads that are stale are allowed, a compare-and-set that is not exact is
+    not. Raises TemporaryError when the store cannot be reached, is sealed or throttles (a write may then have happened
+    or not), Denied when the caller may not, another Error when the configuration is wrong.
+    """
+
+    far: ClassVar[bool]
+    settings: ClassVar[tuple[Setting, ...]]
+    locator: ClassVar[str | None]
+
+    def __init__(self, context: Context) -> None: ...
+
+    def read(self, key: str, deadline: Deadline) -> Snapshot:
+        """What lies under the key now, or did a moment ago."""
+
+    def compare_and_set(self, key: str, version: int, text: str, deadline: Deadline) -> int:
+        """Write if `version` is still the newest (0: there is none), and return the new one. LostRace otherwise."""

@@ -137,6 +137,14 @@ def argv(raw: object) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def yes_or_no(raw: object) -> bool:
+    """A switch."""
+    value = str(raw).strip().casefold()
+    if value not in ("yes", "no", "true", "false", "1", "0", "on", "off"):
+        raise ValueError("must be yes or no")
+    return value in ("yes", "true", "1", "on")
+
+
 def choice(*names: str) -> Kind:
     """One of the names."""
 
@@ -200,6 +208,7 @@ SETTINGS = (
     Setting("client_auth", choice("basic", "body"), "how the client authenticates: basic or body", "basic"),
     Setting("min_ttl", duration, "the shortest life that the token must still have, such as 45m", "0", flag=True),
     Setting("deadline", deadline, "time for the whole command, such as 30s", "30s", flag=True),
+    Setting("strict", yes_or_no, "fail when the cache that machines share is down, in place of asking alone", "no"),
     Setting("client_cert", text, "a PEM file with the client certificate for mutual TLS"),
     Setting("client_key", text, "a PEM file with the key of client_cert, when that does not hold it"),
 )

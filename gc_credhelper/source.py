@@ -38,6 +38,7 @@ class Wish:
 
     min_ttl: float = 0
     after: float = float("-inf")
+    refresh: bool = False
 
     def concerns(self, token: AccessToken, now: float) -> bool:
         """Is it a token to look at: not from the future, not expired, not the one to be replaced?"""
@@ -56,7 +57,7 @@ class TokenSource:
         *,
         find: Callable[[Deadline], Entry],
         reopen: Callable[[str], Entry],
-        fetch: Callable[[Entry, Deadline], AccessToken],
+        fetch: Callable[[Entry, "Wish", Deadline], AccessToken],
         seconds: float,
         min_ttl: float = 0,
         report: Report,
@@ -102,9 +103,9 @@ class TokenSource:
         min_ttl = self._min_ttl if min_ttl is None else min_ttl
         for _ in range(_CLIENTS):
             entry = self.entry(deadline)
-            wish = Wish(min_ttl)
+            wish = Wish(min_ttl, refresh=refresh)
             if refresh and (old := entry.read()):
-                wish = Wish(min_ttl, min(old.issued_at, self._clock()))
+                wish = Wish(min_ttl, min(old.issued_at, self._clock()), refresh=True)
             try:
                 return self._token(entry, wish, deadline)
             except ClientChanged as e:
@@ -116,7 +117,7 @@ class TokenSource:
 
     def _token(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
         if not entry.shared:
-            return self._checked(self._fetched(entry, deadline), wish)
+            return self._checked(self._fetched(entry, wish, deadline), wish)
         pauses = Pauses(0.005, 0.05)
         waits = False
         while True:
@@ -164,7 +165,7 @@ class TokenSource:
             entry.write(self._claimed(old))
             deadline = deadline.share(most=_EARLY)
         try:
-            token = self._fetched(entry, deadline)
+            token = self._fetched(entry, wish, deadline)
         except Error as e:  # of any kind: a misconfigured job must not fail callers who hold a good token
             if not old or not wish.accepts(old, self._clock()):
                 raise
@@ -173,8 +174,8 @@ class TokenSource:
         entry.write(token)
         return self._checked(token, wish)
 
-    def _fetched(self, entry: Entry, deadline: Deadline) -> AccessToken:
-        token = self._fetch(entry, deadline)
+    def _fetched(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
+        token = self._fetch(entry, wish, deadline)
         if not token.usable(self._clock()):
             raise TemporaryError(
                 "the token was already too old when it came",
@@ -213,7 +214,7 @@ class TokenSource:
         pauses = Pauses(0.005, 0.05)
         while entry.shared:
             with entry.attempt() as mine:
-                if mine and entry.reject(value):
+                if mine and entry.reject(value, deadline):
                     return True
             if mine:
                 self._report.warn(

@@ -26,8 +26,11 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     if options.all:
         forget_all(app)
         return 0
-    key = app.source.entry(Deadline(app.settings["deadline"])).key
+    deadline = Deadline(app.settings["deadline"])
+    key = app.source.entry(deadline).key
     count = in_each(app, lambda cache: int(bool(cache.remove(key))))
+    if app.far:
+        count += app.far.remove(key, deadline)
     report.note("the cached token was deleted" if count else "there was no cached token")
     return 0
 

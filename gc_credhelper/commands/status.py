@@ -93,6 +93,8 @@ def shown(name: str, value: object) -> str:
     """A command's arguments stay hidden: people put into them what they should not."""
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if name == "command.argv" and isinstance(value, tuple):
         return command_name(value) + (" …" if len(value) > 1 else "")
     if name == "provider" and Reference.parse(str(value)).name == "command" and ":" in str(value):

@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 HOW_TO = ROOT / "docs" / "how-to"
 FRONT = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "providers/README.md")]
+FRONT += sorted((ROOT / "providers").glob("*/README.md"))
 PAGES = [*FRONT, *sorted((ROOT / "docs").rglob("*.md"))]
 CONTINUED = "> "
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

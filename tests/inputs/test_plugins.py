@@ -134,12 +134,11 @@ def test_only_the_plugin_that_is_named_is_loaded(shell: Shell, scripted: Scripte
 @pytest.mark.parametrize(
     ("group", "option", "name", "hint"),
     [
-        (PROVIDERS, "--provider", "vault", "pip install gc-credhelper-vault"),
-        (PROVIDERS, "--provider", "vault:secret/ci", "pip install gc-credhelper-vault"),
+        (PROVIDERS, "--provider", "aws-ssm:/path", "pip install gc-credhelper-aws"),
         (PROVIDERS, "--provider", "keyring", "pip install gc-credhelper-keyring"),
         (PROVIDERS, "--provider", "aws", "pip install gc-credhelper-aws"),
         (CACHES, "--cache", "dynamodb", "pip install gc-credhelper-aws"),
-        (CACHES, "--cache", "file,vault:gc-cache/ci", "pip install gc-credhelper-vault"),
+        (CACHES, "--cache", "file,dynamodb:table", "pip install gc-credhelper-aws"),
     ],
 )
 def test_the_hint_for_a_known_plugin_is_the_exact_command(
@@ -395,4 +394,5 @@ def test_plugins_lists_roles_and_distributions(shell: Shell, install: Install) -
         assert ("cache", "backend", name, *ours) in rows
     assert ("credential", "provider", "fake", "fake-dist", "1.5") in rows
     assert ("cache", "backend", "far", "far-dist", "1.5") in rows
-    assert len(rows) == 8
+    others = {row for row in rows if row[3] not in ("gc-credhelper", "fake-dist", "far-dist")}
+    assert len(rows - others) == 8  # the providers of this repository may be installed as well

@@ -1,0 +1,288 @@
+"""The lease on a store in memory: every state of its machine, with threads for machines."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from gc_credhelper.deadline import Deadline
+from gc_credhelper.errors import InvalidClient, RateLimited, TemporaryError
+from gc_credhelper.lease import LEASE, Caller, Lease, StoreDown
+from gc_credhelper.record import Record, Refusal
+from gc_credhelper.report import Report
+from gc_credhelper.roles import Denied, LostRace, Snapshot
+from gc_credhelper.tokens import AccessToken
+
+
+class Store:
+    """Keeps texts with versions; `ahead` moves its clock, `breaks` is asked before each step."""
+
+    far = True
+    settings = ()
+    locator = None
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.reads = self.writes = 0
+        self.breaks: Callable[[str], None] = lambda _: None
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[int, str, float]] = {}
+
+    def read(self, key: str, deadline: Deadline) -> Snapshot:  # noqa: ARG002  # nothing here takes time
+        self.breaks("read")
+        with self._lock:
+            self.reads += 1
+            version, text, at = self._kept.get(key, (0, "", 0.0))
+            return Snapshot(version, text, self._now() - at if version else None)
+
+    def compare_and_set(self, key: str, version: int, text: str, deadline: Deadline) -> int:  # noqa: ARG002
+        self.breaks("write")
+        with self._lock:
+            self.writes += 1
+            if self._kept.get(key, (0,))[0] != version:
+                raise LostRace
+            self._kept[key] = (version + 1, text, self._now())
+        self.breaks("written")
+        return version + 1
+
+    def _now(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def record(self) -> Record:
+        return Record.load(self._kept["k"][1])
+
+    def record_exists(self) -> bool:
+        return "k" in self._kept
+
+    def put(self, record: Record) -> None:
+        self.put_text(record.dump())
+
+    def put_text(self, text: str) -> None:
+        version = self._kept.get("k", (0,))[0]
+        self._kept["k"] = (version + 1, text, self._now())
+
+
+class Issuer:
+    """Issues numbered tokens."""
+
+    def __init__(self, lifetime: float = 3600, takes: float = 0.0) -> None:
+        self.lifetime = lifetime
+        self.takes = takes
+        self.count = 0
+        self.fails: Exception | None = None
+
+    def __call__(self, deadline: Deadline) -> AccessToken:  # noqa: ARG002
+        self.count += 1
+        now = time.time()
+        time.sleep(self.takes)
+        if self.fails:
+            raise self.fails
+        return AccessToken(f"token-{self.count}", now, now + self.lifetime)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+def ask(store: Store, issuer: Issuer, *, seconds: float = 30, binds: bool = True, **more: bool) -> str:
+    caller = Caller(lambda token: token.usable(time.time()), issuer, lambda _: binds, **more)
+    return Lease(store, "k", "about", Report()).token(caller, Deadline(seconds)).value
+
+
+def machines(count: int, work: Callable[[], str]) -> list[str]:
+    """What each machine got; an error counts as its text."""
+    results: list[str] = []
+
+    def one() -> None:
+        try:
+            results.append(work())
+        except (TemporaryError, InvalidClient) as e:
+            results.append(str(e))
+
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+def test_thirty_machines_at_an_empty_store_cause_one_exchange(store: Store) -> None:
+    issuer = Issuer(takes=0.3)
+    assert machines(30, lambda: ask(store, issuer)) == ["token-1"] * 30
+    assert issuer.count == 1
+    assert store.record().token == "token-1"
+    assert not store.record().holder
+
+
+def test_a_fresh_token_is_one_read(store: Store, issuer: Issuer) -> None:
+    ask(store, issuer)
+    store.reads = store.writes = 0
+    assert ask(store, issuer) == "token-1"
+    assert (store.reads, store.writes) == (1, 0)
+
+
+def test_an_ageing_token_is_served_while_one_machine_refreshes_it(store: Store) -> None:
+    issuer = Issuer()
+    ask(store, issuer)
+    store.ahead = 3600 - 700
+    issuer.takes = 0.5
+    got = machines(20, lambda: ask(store, issuer))
+    assert sorted(set(got)) == ["token-1", "token-2"]
+    assert issuer.count == 2
+
+
+def test_a_token_that_is_too_old_is_replaced(store: Store, issuer: Issuer) -> None:
+    ask(store, issuer)
+    store.ahead = 3600 - 200
+    assert ask(store, issuer) == "token-2"
+
+
+def test_a_refresh_does_not_take_the_token_that_lies_there(store: Store, issuer: Issuer) -> None:
+    ask(store, issuer)
+    assert ask(store, issuer, refresh=True) == "token-2"
+
+
+def test_a_dead_lease_is_taken_over_at_once_by_the_store_s_clock(store: Store, issuer: Issuer) -> None:
+    store.put(Record(holder="somebody", lease=LEASE))
+    store.ahead = LEASE + 1
+    began = time.monotonic()
+    assert ask(store, issuer) == "token-1"
+    assert time.monotonic() - began < LEASE / 2
+
+
+def test_a_live_lease_is_waited_for_until_the_deadline(store: Store, issuer: Issuer) -> None:
+    store.put(Record(holder="somebody", lease=LEASE))
+    with pytest.raises(TemporaryError, match="another machine"):
+        ask(store, issuer, seconds=0.3)
+    assert not issuer.count
+
+
+def test_a_lease_that_claims_to_live_for_ever_is_none(store: Store, issuer: Issuer) -> None:
+    store.put(Record(holder="somebody", lease=100_000))
+    assert ask(store, issuer) == "token-1"
+
+
+def test_a_refusal_is_raised_by_those_whom_it_binds_and_by_nobody_else(store: Store, issuer: Issuer) -> None:
+    issuer.fails = InvalidClient("wrong secret")
+    issuer.fails.salt, issuer.fails.bits = "salt", "bits"
+    assert all("wrong secret" in text for text in machines(10, lambda: ask(store, issuer)))
+    assert issuer.count == 1
+    issuer.fails = None
+    assert ask(store, issuer, binds=False) == "token-2"
+
+
+def test_a_temporary_failure_is_not_repeated_by_everyone(store: Store) -> None:
+    issuer = Issuer(takes=0.2)
+    issuer.fails = TemporaryError("503")
+    threading.Timer(1.0, lambda: setattr(issuer, "fails", None)).start()
+    got = machines(20, lambda: ask(store, issuer))
+    assert issuer.count <= 6
+    assert sum(text.startswith("token-") for text in got) >= 15
+
+
+def test_a_rate_limit_binds_every_machine(store: Store, issuer: Issuer) -> None:
+    issuer.fails = RateLimited("too many", retry_after=100)
+    with pytest.raises(RateLimited):
+        ask(store, issuer)
+    issuer.fails = None
+    with pytest.raises(RateLimited, match="another machine"):
+        ask(store, issuer)
+    store.ahead = 101
+    assert ask(store, issuer) == "token-2"
+
+
+def test_an_interrupt_gives_the_lease_back(store: Store, issuer: Issuer) -> None:
+    issuer.fails = KeyboardInterrupt()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        ask(store, issuer)
+    assert not store.record().holder
+    issuer.fails = None
+    assert ask(store, issuer) == "token-2"
+
+
+def test_a_failed_early_refresh_keeps_the_old_token_for_the_others(store: Store, issuer: Issuer) -> None:
+    ask(store, issuer)
+    store.ahead = 3600 - 700
+    issuer.fails = TemporaryError("503")
+    with pytest.raises(TemporaryError):
+        ask(store, issuer)
+    assert store.record().token == "token-1"
+    assert store.record().token_age > 3600 - 710
+
+
+def test_a_late_leader_does_not_overwrite_who_took_over(store: Store, issuer: Issuer) -> None:
+    def overtaken(deadline: Deadline) -> AccessToken:
+        store.put(replace(store.record(), token="theirs", ttl=3600, soft=900, holder=""))
+        return issuer(deadline)
+
+    caller = Caller(lambda token: token.usable(time.time()), overtaken, lambda _: True)
+    assert Lease(store, "k", "", Report()).token(caller, Deadline(30)).value == "token-1"
+    assert store.record().token == "theirs"
+
+
+def test_an_ambiguous_write_that_happened_is_ours(store: Store, issuer: Issuer) -> None:
+    once = ["written"]
+
+    def breaks(step: str) -> None:
+        if step in once:
+            once.clear()
+            raise TemporaryError("cut off")
+
+    store.breaks = breaks
+    assert ask(store, issuer) == "token-1"
+    assert issuer.count == 1
+
+
+@pytest.mark.parametrize("step", ["read", "write"])
+def test_a_store_that_is_down_is_said(store: Store, issuer: Issuer, step: str) -> None:
+    def breaks(one: str) -> None:
+        if one == step:
+            raise TemporaryError("down")
+
+    store.breaks = breaks
+    with pytest.raises(StoreDown, match="down"):
+        ask(store, issuer)
+    assert not issuer.count
+
+
+def test_where_reads_work_and_writes_are_denied_the_caller_asks_alone(store: Store, issuer: Issuer) -> None:
+    def breaks(step: str) -> None:
+        if step == "write":
+            raise Denied("no")
+
+    store.breaks = breaks
+    assert ask(store, issuer) == "token-1"
+    assert not store.record_exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "null", "junk", '{"version": 2}', '{"version": 1, "refusal": {}, "token": 5}', "[" * 100_000],
+)
+def test_a_record_that_makes_no_sense_counts_as_empty(store: Store, issuer: Issuer, text: str) -> None:
+    store.put_text(text)
+    assert ask(store, issuer) == "token-1"
+
+
+def test_the_times_of_a_record_are_capped() -> None:
+    good = Record(token="a", ttl=3600, soft=900)
+    assert Record.load(good.dump()) == good
+    for bad in (
+        replace(good, ttl=1e12),
+        replace(good, token_age=-1),
+        replace(good, token="not a token"),
+        replace(good, soft=3600),
+        replace(good, lease=61),
+    ):
+        assert Record.load(bad.dump()) == Record()
+    assert Refusal("refused", 1e6).believed == 60
+    assert Refusal("anything", 10).believed == 0
