@@ -28,6 +28,7 @@ demo: $(VENV)/core ## print an ExecCredential, obtained over HTTP from the sandb
 
 test: lint types ## everything that CI runs
 	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
+	for provider in $(PROVIDERS); do (cd $$provider && $(CURDIR)/$(BIN)/python -m pytest $(TESTS)) || exit; done
 
 check: $(VENV)/dev ## the tests alone, without coverage
 	$(BIN)/python -m pytest $(TESTS)
@@ -40,6 +41,7 @@ lint: $(VENV)/dev ## ruff and the layers
 types: $(VENV)/dev ## mypy, strict
 	$(BIN)/mypy
 	$(BIN)/mypy tests bench tools
+	for provider in $(PROVIDERS); do (cd $$provider && $(CURDIR)/$(BIN)/mypy && $(CURDIR)/$(BIN)/mypy tests) || exit; done
 
 soak: $(VENV)/dev ## the races at the counts of the figures (minutes)
 	$(BIN)/python -m pytest -m soak -n 0 -s --timeout 1800
