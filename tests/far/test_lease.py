@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -12,18 +13,19 @@ from gc_credhelper.errors import InvalidClient, RateLimited, TemporaryError
 from gc_credhelper.lease import LEASE, Caller, Lease, StoreDown
 from gc_credhelper.record import Record, Refusal
 from gc_credhelper.report import Report
-from gc_credhelper.roles import Denied, LostRace, Snapshot
+from gc_credhelper.roles import Context, Denied, LostRace, Snapshot
+from gc_credhelper.settings import Setting
 from gc_credhelper.tokens import AccessToken
 
 
 class Store:
     """Keeps texts with versions; `ahead` moves its clock, `breaks` is asked before each step."""
 
-    far = True
-    settings = ()
-    locator = None
+    far: ClassVar[bool] = True
+    settings: ClassVar[tuple[Setting, ...]] = ()
+    locator: ClassVar[str | None] = None
 
-    def __init__(self) -> None:
+    def __init__(self, _: Context | None = None) -> None:
         self.ahead = 0.0
         self.reads = self.writes = 0
         self.breaks: Callable[[str], None] = lambda _: None

@@ -91,7 +91,7 @@ class Bench:
         return TokenSource(
             find=lambda _: entry,
             reopen=reopen or (lambda _: entry),
-            fetch=fetch or self.exchange,
+            fetch=lambda entry, _, deadline: (fetch or self.exchange)(entry, deadline),
             seconds=seconds,
             report=self.said,
             clock=self.clock,
