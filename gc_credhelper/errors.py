@@ -11,6 +11,8 @@ Error                  1  a bug of ours
 └── LifetimeError      7  the client issues tokens shorter than --min-ttl asks
 """
 
+from collections.abc import Iterator
+
 
 class Error(Exception):
     """The base. `str(error)` is one line without any secret; `hint` says what to do, or is empty."""
@@ -84,3 +86,15 @@ class LifetimeError(Error):
     """`--min-ttl` asks for more than the client's tokens live."""
 
     exit_code = 7
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it wraps, which HTTP libraries keep in three different places."""
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]

@@ -69,12 +69,14 @@ class Fetch:
         def accepts(token: AccessToken) -> bool:
             return wish.accepts(token, time.time()) and not entry.rejections.holds(token.value)
 
-        def binds(refusal: Refusal) -> bool:
+        def check(refusal: Refusal) -> None:
             credentials = self._take() or self._credentials(deadline)
             self._held = (time.monotonic(), credentials)
-            return secret_bits(credentials.client_secret, refusal.salt) == refusal.bits
+            if secret_bits(credentials.client_secret, refusal.salt) == refusal.bits:
+                said = f"{refusal.status}, invalid_client, said to another machine a moment ago"
+                raise InvalidClient.said(said, self._exchanger().decided_by, refusal.status)
 
-        caller = Caller(accepts, lambda deadline: self._exchange(entry, deadline), binds, refresh=wish.refresh)
+        caller = Caller(accepts, lambda deadline: self._exchange(entry, deadline), check, refresh=wish.refresh)
         return entry.far.token(entry.key, str(entry.whose), caller, deadline)
 
     def _exchange(self, entry: Entry, deadline: Deadline) -> AccessToken:

@@ -18,7 +18,7 @@ from .private_portable import Unsafe
 
 MOST_RATE = 300  # seconds, whatever a header or a record says
 MOST_REFUSED = 60
-_STATUSES = (400, 401, 403)  # that come with invalid_client; a record is input
+STATUSES = (400, 401, 403)  # that come with invalid_client; a record is input
 _UNTOLD = 10  # seconds for a rate limit that came without a time to wait
 
 
@@ -41,7 +41,7 @@ class Gate:
         record = self._read()
         left = self._left(record, MOST_REFUSED) if record.get("kind") == "refused" else 0.0
         salt, bits, status = str(record.get("salt")), record.get("bits"), record.get("status")
-        if left and salt.isascii() and status in _STATUSES and bits == secret_bits(secret, salt):
+        if left and salt.isascii() and status in STATUSES and bits == secret_bits(secret, salt):
             ago = f"{MOST_REFUSED - left:.0f} s ago; the server is not asked again yet"
             raise InvalidClient.said(f"{status}, invalid_client, said {ago}", decided_by, int(status))
 

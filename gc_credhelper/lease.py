@@ -41,7 +41,7 @@ class Caller:
 
     accepts: Callable[[AccessToken], bool]
     exchange: Callable[[Deadline], AccessToken]
-    binds: Callable[[Refusal], bool]
+    check: Callable[[Refusal], None]  # raises InvalidClient when it is about this caller's secret
     refresh: bool = False  # the token that lies there at first is not wanted
 
 
@@ -169,8 +169,7 @@ class Lease:
         if (snapshot.age or 0.0) >= refusal.believed:
             return False
         if refusal.kind == "refused":
-            if caller.binds(refusal):
-                raise InvalidClient(f"{refusal.message} (another machine was told so a moment ago)", hint=refusal.hint)
+            caller.check(refusal)
             return False
         before = snapshot.version in watch.paused
         watch.paused.add(snapshot.version)
@@ -210,7 +209,7 @@ class Lease:
 
 def _refusal(error: Error) -> Refusal:
     if isinstance(error, InvalidClient) and error.salt:
-        return Refusal("refused", 60, error.salt, error.bits, str(error), error.hint)
+        return Refusal("refused", 60, error.salt, error.bits, error.status)
     if isinstance(error, RateLimited):
         return Refusal("rate-limit", 10 if error.retry_after is None else error.retry_after)
     if isinstance(error, TemporaryError):

@@ -5,8 +5,9 @@ limits, and anything odd counts as empty. Times are seconds and spans, never mom
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 
+from .gate import STATUSES
 from .tokens import MAX_LIFETIME, AccessToken, advisory, is_b64token, mandatory
 
 VERSION = 1
@@ -19,15 +20,15 @@ _MOST = {"refused": 60.0, "rate-limit": 300.0, "temporary": 5.0}  # seconds
 class Refusal:
     """Why the last leader got no token. `kind`: refused, rate-limit or temporary.
 
-    `salt` and `bits` say which secret a refusal is about (see gate.py); `seconds`: for how long it is believed.
+    `salt` and `bits` say which secret a refusal is about (see gate.py), `status` is that of the HTTP answer; of its
+    text nothing is kept. `seconds`: for how long it is believed.
     """
 
     kind: str = ""
     seconds: float = 0
     salt: str = ""
     bits: str = ""
-    message: str = ""
-    hint: str = ""
+    status: int = 0
 
     @property
     def believed(self) -> float:
@@ -81,8 +82,10 @@ class Record:
         if not all(type(span) in (int, float) and 0 <= span <= MAX_LIFETIME for span in spans):
             return False
         texts = [self.token, self.holder, self.about]
-        texts += [getattr(self.refusal, one.name) for one in fields(Refusal) if one.name != "seconds"]
+        texts += [self.refusal.kind, self.refusal.salt, self.refusal.bits]
         if not all(isinstance(text, str) and text.isprintable() for text in texts):
+            return False
+        if self.refusal.status not in (STATUSES if self.refusal.kind == "refused" else (0,)):
             return False
         if self.token and not (is_b64token(self.token) and mandatory(self.ttl) < self.soft < self.ttl):
             return False

@@ -10,10 +10,9 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -23,8 +22,9 @@ import urllib3
 
 from . import __version__
 from .deadline import THREAD, Deadline
-from .errors import Error, TemporaryError, TokenError, UsageError
+from .errors import Error, TemporaryError, TokenError, UsageError, causes
 from .settings import is_loopback
+from .tlsfiles import flaw_of_ca, flaw_of_certificate
 
 LIMIT = 65_536  # bytes of an answer
 CONNECT, READ = 5.0, 10.0  # seconds of one attempt; the deadline of the command may be shorter
@@ -116,41 +116,23 @@ logging.getLogger("urllib3.connection").addFilter(_Discreet())
 
 
 def _ca_bundle() -> str | None:
-    """The file or directory that a variable names; UsageError that names the variable when it is of no use.
-
-    Here and below: the library would find the same, but not say whose file it was.
-    """
+    """The file or directory that a variable names; UsageError that names the variable when it is of no use."""
     name = next(filter(os.environ.get, _CA_VARIABLES), None)
     if name is None:
         return None
     path = os.environ[name]
-    try:
-        if not Path(path).is_dir():
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except OSError as e:
+    if flaw := flaw_of_ca(path):
         hint = f"{name} must name a PEM file, or a directory, with the certificates to trust"
-        raise UsageError(f"the CA bundle {path} (variable {name}) cannot be used: {_reason(e)}", hint=hint) from None
+        raise UsageError(f"the CA bundle {path} (variable {name}) cannot be used: {flaw}", hint=hint)
     return path
 
 
 def _check_certificate(certificate: str | tuple[str, str]) -> None:
     cert, key = (certificate, None) if isinstance(certificate, str) else certificate
-
-    def no_password() -> NoReturn:  # or OpenSSL would ask for one on the terminal, and wait
-        raise UsageError("the key of the client certificate is encrypted", hint="decrypt it into a file of mode 0600")
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, no_password)
-    except OSError as e:
+    if flaw := flaw_of_certificate(cert, key):
         hint = "client_cert must name a PEM file, and client_key that of its key when the first does not hold it"
         which = f"{cert} with key {key}" if key else cert
-        raise UsageError(f"the client certificate {which} cannot be used: {_reason(e)}", hint=hint) from None
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or "not PEM").replace("_", " ").lower()
-    return error.strerror or type(error).__name__
+        raise UsageError(f"the client certificate {which} cannot be used: {flaw}", hint=hint)
 
 
 _NETWORK = "try again; check the network, HTTPS_PROXY and NO_PROXY"
@@ -176,8 +158,8 @@ _MEANINGS: tuple[_Meaning, ...] = (
 
 def translated(error: Exception, host: str) -> Error:
     """Our error for one of the library's. Its own text is not used: it may show a proxy's password."""
-    causes = list(_causes(error))
-    for cause in causes:
+    wrapped = list(causes(error))
+    for cause in wrapped:
         if isinstance(cause, ssl.SSLCertVerificationError):
             hint = "behind a proxy that inspects TLS, name its CA with REQUESTS_CA_BUNDLE or SSL_CERT_FILE"
             return UsageError(f"the certificate of {host} is not trusted: {cause.verify_message}", hint=hint)
@@ -188,18 +170,6 @@ def translated(error: Exception, host: str) -> Error:
             hint = "put them into HTTPS_PROXY, or set NO_PROXY"
             return UsageError("the proxy wants a user and password (407)", hint=hint)
     for kinds, meaning, text, hint in _MEANINGS:
-        if any(isinstance(cause, kinds) for cause in causes):
+        if any(isinstance(cause, kinds) for cause in wrapped):
             return meaning(text.format(host), hint=hint)
     return UsageError(f"no request can be made to {host or 'this URL'} ({type(error).__name__})", hint=_PROXY)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it wraps, which the libraries keep in three different places."""
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        one = todo.pop()
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]

@@ -95,7 +95,11 @@ def issuer() -> Issuer:
 
 
 def ask(store: Store, issuer: Issuer, *, seconds: float = 30, binds: bool = True, **more: bool) -> str:
-    caller = Caller(lambda token: token.usable(time.time()), issuer, lambda _: binds, **more)
+    def check(refusal: Refusal) -> None:
+        if binds:
+            raise InvalidClient.said(str(refusal.status), "our own setting", refusal.status)
+
+    caller = Caller(lambda token: token.usable(time.time()), issuer, check, **more)
     return Lease(store, "k", "about", Report()).token(caller, Deadline(seconds)).value
 
 
@@ -174,10 +178,13 @@ def test_a_lease_that_claims_to_live_for_ever_is_none(store: Store, issuer: Issu
 
 
 def test_a_refusal_is_raised_by_those_whom_it_binds_and_by_nobody_else(store: Store, issuer: Issuer) -> None:
-    issuer.fails = InvalidClient("wrong secret")
+    issuer.fails = InvalidClient.said("400", "the setting of the leader", 400)
     issuer.fails.salt, issuer.fails.bits = "salt", "bits"
-    assert all("wrong secret" in text for text in machines(10, lambda: ask(store, issuer)))
+    told = machines(10, lambda: ask(store, issuer))
     assert issuer.count == 1
+    assert sum("the setting of the leader" in text for text in told) == 1
+    assert sum("(400); the server was chosen by our own setting" in text for text in told) == 9
+    assert "setting" not in store.record().dump()
     issuer.fails = None
     assert ask(store, issuer, binds=False) == "token-2"
 
@@ -284,6 +291,8 @@ def test_the_times_of_a_record_are_capped() -> None:
         replace(good, token="not a token"),
         replace(good, soft=3600),
         replace(good, lease=61),
+        replace(good, refusal=Refusal("refused", 60, status=200)),
+        replace(good, refusal=Refusal("temporary", 1, status=400)),
     ):
         assert Record.load(bad.dump()) == Record()
     assert Refusal("refused", 1e6).believed == 60

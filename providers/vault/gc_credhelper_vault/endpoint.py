@@ -1,16 +1,13 @@
 """Where the store is and how its TLS is checked, decided from settings and variables before anything is asked."""
 
 import os
-import re
-import ssl
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 from gc_credhelper.errors import UsageError
 from gc_credhelper.roles import Context
 from gc_credhelper.settings import is_loopback
+from gc_credhelper.tlsfiles import flaw_of_ca, flaw_of_certificate
 
 from .settings import switch
 
@@ -36,15 +33,14 @@ class Endpoint:
 
     def check_files(self) -> None:
         """UsageError for a CA or a certificate that cannot be used; the library would not say whose file it was."""
-        if isinstance(self.verify, str):
-            try:
-                if not Path(self.verify).is_dir():
-                    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(self.verify)
-            except OSError as e:
-                hint = "check vault.cacert (VAULT_CACERT), else REQUESTS_CA_BUNDLE and SSL_CERT_FILE; it must be PEM"
-                raise UsageError(f"the CA file {self.verify} cannot be used: {_reason(e)}", hint=hint) from None
+        if isinstance(self.verify, str) and (flaw := flaw_of_ca(self.verify)):
+            hint = "check vault.cacert (VAULT_CACERT), else REQUESTS_CA_BUNDLE and SSL_CERT_FILE; it must be PEM"
+            raise UsageError(f"the CA file {self.verify} cannot be used: {flaw}", hint=hint)
         if self.certificate:
-            _check_certificate(self.certificate)
+            cert, key = (self.certificate, None) if isinstance(self.certificate, str) else self.certificate
+            if flaw := flaw_of_certificate(cert, key):
+                hint = "vault.client_cert must name a PEM file, and vault.client_key that of its key"
+                raise UsageError(f"the client certificate {cert} cannot be used: {flaw}", hint=hint)
 
 
 def endpoint(context: Context) -> Endpoint:
@@ -94,22 +90,3 @@ def _skips(context: Context, host: str) -> bool:
 
 def _platform_ca() -> str | None:
     return next(filter(None, map(os.environ.get, _CA_VARIABLES)), None)
-
-
-def _check_certificate(certificate: str | tuple[str, str]) -> None:
-    cert, key = (certificate, None) if isinstance(certificate, str) else certificate
-
-    def no_password() -> NoReturn:  # or OpenSSL would ask for one on the terminal, and wait
-        raise UsageError("the key of vault.client_cert is encrypted", hint="decrypt it into a file of mode 0600")
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, no_password)
-    except OSError as e:
-        hint = "vault.client_cert must name a PEM file, and vault.client_key that of its key"
-        raise UsageError(f"the client certificate {cert} cannot be used: {_reason(e)}", hint=hint) from None
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return re.sub("_", " ", error.reason or "not PEM").lower()
-    return error.strerror or type(error).__name__

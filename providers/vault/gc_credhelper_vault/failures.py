@@ -3,9 +3,8 @@
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator
 
-from gc_credhelper.errors import Error, TemporaryError, UsageError
+from gc_credhelper.errors import Error, TemporaryError, UsageError, causes
 
 _AGAIN = "try again"
 _ADDRESS = "check vault.addr (variable VAULT_ADDR)"
@@ -46,9 +45,9 @@ _CUT = frozenset({"ConnectionError", "ChunkedEncodingError", "ProtocolError"})
 
 def failure(error: OSError, host: str) -> Error:
     """Our error for one of the library's. Its own text is not used: it may show a proxy's password."""
-    causes = list(_causes(error))
-    names = {type(cause).__name__ for cause in causes}
-    for cause in causes:
+    wrapped = list(causes(error))
+    names = {type(cause).__name__ for cause in wrapped}
+    for cause in wrapped:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return UsageError(f"the certificate of {host} is not trusted: {cause.verify_message}", hint=_TRUST)
         if isinstance(cause, ssl.SSLError) and "CERTIFICATE_REQUIRED" in (cause.reason or ""):
@@ -57,20 +56,8 @@ def failure(error: OSError, host: str) -> Error:
         if foreign & names:
             return TemporaryError(words.format(host), hint=hint)
     for kinds, kind, words, hint in _FAILURES:
-        if any(isinstance(cause, kinds) for cause in causes):
+        if any(isinstance(cause, kinds) for cause in wrapped):
             return kind(words.format(host), hint=hint)
     if _CUT & names:
         return TemporaryError(f"{host} closed the connection", hint=_NETWORK)
     return UsageError(f"no request can be made to {host} ({type(error).__name__})", hint=_ADDRESS)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it wraps, which the libraries keep in three different places."""
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        one = todo.pop()
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
