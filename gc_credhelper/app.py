@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import notes, plan, plugins
+from . import notes, plan, plugins, slots
 from .config import Flags, Layers
 from .deadline import Deadline
 from .entry import Entry, Whose
@@ -34,24 +34,47 @@ class App:
         """UsageError, PluginError. Reads the config file and loads the plug-ins that are named; asks no store."""
         self.inputs = inputs
         self.report = report
+        self._flags = flags
         self._id_is_learned = False
         rows = {row.name: row for row in SETTINGS}
         layers = Layers(inputs, flags)
-        self._provider = Reference.parse(layers.one(rows["provider"]).value)
+        pool = layers.one(rows["provider"]).value
         self._caches = [Reference.parse(item) for item in layers.one(rows["cache"]).value]
         if any(reference.name == "none" for reference in self._caches):
             if len(self._caches) > 1:
                 raise UsageError("cache none stands beside another cache", hint="name none alone, or the others")
             self._caches = []
-        self._provider_class = plugins.load(PROVIDERS, self._provider.name)
+        self.provider_name = Reference.parse(pool[0]).name
+        self._provider_class = plugins.load(PROVIDERS, self.provider_name)
         self._cache_classes = [plugins.load(CACHES, reference.name) for reference in self._caches]
-        if any(is_far(cls) for cls in self._cache_classes[:-1]):
+        if any(map(is_far, self._cache_classes[:-1])):
             raise UsageError("a cache that machines share stands before another", hint="name it last, and only one")
         for loaded in (self._provider_class, *self._cache_classes):
             rows |= {row.name: row for row in loaded.settings}
         tables = {name.rpartition(".")[0] for name in rows}
         self.rows = rows
         self.settings = layers.resolve(rows.values(), tables, plugins.known_names)
+        self.slot = slots.find(self.settings, inputs, len(pool))
+        self._provider_written = self.slot.dealt(pool)
+
+    def of_each_slot(self) -> "list[App]":
+        """What the same command line means to the caller of each slot."""
+
+        def other(number: int) -> "App":
+            return App(self.inputs, {**self._flags, "slot": (number, "each slot")}, self.report)
+
+        return [self if number == self.slot.number else other(number) for number in range(self.slot.count)]
+
+    @property
+    def pinned(self) -> str | None:
+        """The client id that a setting names. UsageError when there is not one for each client of the pool."""
+        ids, clients = self.settings["client_id"], len(self.settings["provider"])
+        if ids and len(ids) != clients:
+            raise UsageError(
+                f"client_id ({self.settings.origin('client_id')}) names {len(ids)}, and provider {clients}",
+                hint="name one id for each client of the pool, in the same order",
+            )
+        return self.slot.dealt(ids) if ids else None
 
     @functools.cached_property
     def endpoints(self) -> Endpoints:
@@ -76,10 +99,10 @@ class App:
     @functools.cached_property
     def far(self) -> Shared | None:
         """The cache that machines share, if the list ends in one."""
-        for reference, cls in zip(self._caches, self._cache_classes, strict=True):
-            if is_far(cls) and (store := self._built(reference, cls)):
-                return Shared(reference.name, store, self.report, strict=self.settings["strict"])
-        return None
+        if not any(map(is_far, self._cache_classes[-1:])):
+            return None
+        store = self._built(self._caches[-1], self._cache_classes[-1])
+        return store and Shared(self._caches[-1].name, store, self.report, strict=self.settings["strict"])
 
     def _built(self, reference: Reference, cls: Any) -> Any:
         context = self._context("cache", cls, reference)
@@ -94,8 +117,8 @@ class App:
     @functools.cached_property
     def provider(self) -> CredentialProvider:
         """The one provider. UsageError, CredentialsError when what it needs is missing or ambiguous."""
-        context = self._context("provider", self._provider_class, self._provider)
-        if self._provider.name == "command" and Layer.PROFILE in (
+        context = self._context("provider", self._provider_class, Reference.parse(self._provider_written))
+        if self.provider_name == "command" and Layer.PROFILE in (
             self.settings.origin("provider").layer,
             self.settings.origin("command.argv").layer,
         ):
@@ -114,12 +137,16 @@ class App:
             if not self.settings.nearer(cls.locator, role):
                 origin = self.settings.origin(role)
                 values[cls.locator] = self.rows[cls.locator].read(reference.reference, origin).value
+            elif role == "provider" and len(self.settings["provider"]) > 1:
+                raise UsageError(
+                    f"{cls.locator} ({self.settings.origin(cls.locator)}) takes the place of a whole pool",
+                    hint=f"unset it, or name one client with provider {reference.name}",
+                )
         return Context(values, self.inputs, self.report, self.directory)
 
     @functools.cached_property
     def source(self) -> TokenSource:
         """The use case, with everything that it is handed."""
-        pinned = self.settings["client_id"]
         certificate, key = (
             path and expanded(path, self.inputs) for path in (self.settings["client_cert"], self.settings["client_key"])
         )
@@ -135,7 +162,7 @@ class App:
             client_auth = self.settings["client_auth"]
             return TokenExchanger(where.token_url, client_auth, where.decided_by, transport, self.report)
 
-        fetch = Fetch(lambda: self.provider, exchanger, pinned, self.report)
+        fetch = Fetch(lambda: self.provider, exchanger, self.pinned, self.report)
 
         def find(deadline: Deadline) -> Entry:
             known = fetch.known_client_id(deadline)
@@ -155,7 +182,7 @@ class App:
 
     def entry(self, client_id: str) -> Entry:
         """Everything under the key of that client."""
-        whose = Whose(self.endpoints.token_url, self.settings["client_auth"], client_id)
+        whose = Whose(self.endpoints.token_url, self.settings["client_auth"], client_id, self.slot.number)
         return Entry(whose, self.caches, self.directory, self.report, self.far)
 
     @property
@@ -170,7 +197,7 @@ class App:
         The empty word first sets it apart from any command line.
         """
         rows = [f"{row.name}={self.settings[row.name]}" for row in self._provider_class.settings]
-        words = ["", self.settings["provider"], *rows]
+        words = ["", self._provider_written, *rows]
         return self.inputs.under(words)
 
     def leave_notes(self, format: str, api_version: str, *, hit: bool) -> None:

@@ -125,7 +125,7 @@ def open_app(options: argparse.Namespace, inputs: Inputs, report: Report) -> App
         if row.flag and getattr(options, row.name):
             flags[row.name] = (getattr(options, row.name), row.option)
     app = App(inputs, flags, report)
-    if app.settings["provider"].partition(":")[0] == "command":
+    if app.provider_name == "command":
         refuse_nested(inputs)
     return app
 

@@ -3,8 +3,8 @@
 A note is made by one run and trusted by the next only while every input that it recorded is unchanged, which is what
 ccache calls direct mode. NUL-separated bytes: magic, version, effective uid, working directory, argc, argv…, then
 triples of kind, name and value. E: a variable that is set; U: one that is unset or empty; S: a secret variable that is
-set (its value is not kept); F: a file, with its stat; A: a file that is absent; P: a field of the plan; then a sum over
-all of it, so that a damaged note is none.
+set (its value is not kept); F: a file, with its stat; A: a file that is absent; H: the host name; P: a field of the
+plan; then a sum over all of it, so that a damaged note is none.
 
 Hot: a cache hit runs this module.
 """
@@ -27,7 +27,10 @@ MAGIC = b"gcch-note1"
 # Variables that one job sets and another does not: each combination has a note of its own. None of them is secret.
 TELLING = (
     *(b"GC_CREDHELPER_" + name for name in (b"PROFILE", b"PROVIDER", b"CACHE", b"CONFIG", b"REGION", b"TOKEN_URL")),
-    *(b"GC_CREDHELPER_" + name for name in (b"CLIENT_ID", b"CLIENT_AUTH", b"MIN_TTL", b"DEADLINE", b"API_URL")),
+    *(
+        b"GC_CREDHELPER_" + name
+        for name in (b"CLIENT_ID", b"CLIENT_AUTH", b"MIN_TTL", b"DEADLINE", b"API_URL", b"SLOT")
+    ),
     *(b"GENESYS_CLOUD_" + name for name in (b"CLIENT_ID", b"REGION", b"ENVIRONMENT")),
     *(b"GENESYSCLOUD_OAUTHCLIENT_ID", b"GENESYSCLOUD_REGION", b"PURECLOUD_CLIENT_ID", b"PURECLOUD_ENVIRONMENT"),
     b"KUBERNETES_EXEC_INFO",
@@ -83,6 +86,12 @@ class Inputs:
         self.record[b"A" if line is None else b"F", encode(path)] = line or b""
         return line is not None
 
+    def host(self) -> str:
+        """The name of this machine."""
+        name = host_name(self.environ)
+        self.record[b"H", b""] = name
+        return decode(name)
+
 
 class Plan:
     """What `token` will do, as far as a cache hit needs it.
@@ -112,6 +121,11 @@ def stat_line(path: bytes) -> "bytes | None":
     except (OSError, ValueError):  # one that cannot be looked at was not read either
         return None
     return b"%d %d %d %d %d %o" % (st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_ino, st.st_dev, st.st_mode)
+
+
+def host_name(environ: "dict[bytes, bytes]") -> bytes:
+    """The name of this machine, as the system has it."""
+    return encode(os.uname().nodename) if sys.platform != "win32" else environ.get(b"COMPUTERNAME", b"")
 
 
 def place(path: str, *, ours: bool) -> str:
@@ -208,12 +222,12 @@ def recall(inputs: Inputs, note: bytes) -> "Plan | None":
         kind, name, value = parts[i : i + 3]
         if kind == b"E":
             same = environ.get(name) == value
-        elif kind == b"U":
-            same = not environ.get(name)
-        elif kind == b"S":
-            same = bool(environ.get(name))
+        elif kind in (b"U", b"S"):
+            same = bool(environ.get(name)) == (kind == b"S")
         elif kind in (b"F", b"A"):
             same = (stat_line(name) or b"") == value
+        elif kind == b"H":
+            same = host_name(environ) == value
         elif kind == b"P":
             fields[decode(name)] = decode(value)
             same = True

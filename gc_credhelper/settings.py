@@ -110,12 +110,39 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host)) or host.endswith(".localhost")
 
 
-def public_id(raw: object) -> str:
-    """A client id, without the secret that people write behind a colon."""
+def public_ids(raw: object) -> tuple[str, ...]:
+    """A client id, or one for each client of a pool, without the secret that people write behind a colon."""
     try:
-        return check_client_id(text(raw))
+        return tuple(check_client_id(one) for one in items(raw))
     except CredentialsError as e:
         raise ValueError(f"must be a client id, but {e}") from None
+
+
+def pool(raw: object) -> tuple[str, ...]:
+    """A reference, or several of one provider. In a text a comma begins the next when a name and a colon follow it; a
+    command may hold such a thing itself.
+    """
+    if not isinstance(raw, str):
+        parts = items(raw)
+    else:
+        name = "command" if raw.strip().startswith("command:") else "[a-z][a-z0-9-]+"
+        parts = tuple(text(part) for part in re.split(rf",\s*(?={name}:)", raw))
+    names = {part.partition(":")[0].strip() for part in parts}
+    if len(names) > 1 or "," in names.pop():
+        raise ValueError("must name one provider: a list is a pool of its references, and there is no chain")
+    return parts
+
+
+def whole(least: int) -> Kind:
+    """A whole number, `least` or more."""
+
+    def number(raw: object) -> int:
+        value = str(raw).strip()
+        if isinstance(raw, bool) or not re.fullmatch(r"\d{1,6}", value, re.ASCII) or int(value) < least:
+            raise ValueError(f"must be a whole number from {least} to 999999")
+        return int(value)
+
+    return number
 
 
 def items(raw: object) -> tuple[str, ...]:
@@ -189,7 +216,13 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("provider", text, "where the client id and secret come from, NAME or NAME:REFERENCE", "env", flag=True),
+    Setting(
+        "provider",
+        pool,
+        "where the client id and secret come from, NAME or NAME:REFERENCE, or a pool",
+        "env",
+        flag=True,
+    ),
     Setting("cache", items, "where tokens are kept, near to far, each NAME or NAME:REFERENCE", "file", flag=True),
     Setting("profile", text, "which [profiles.NAME] of the config file to use", "default", flag=True, bootstrap=True),
     Setting("config", text, "the config file", bootstrap=True),
@@ -204,10 +237,12 @@ SETTINGS = (
     ),
     Setting("token_url", url, "the token endpoint, when it is not https://login.<region>/oauth/token", flag=True),
     Setting("api_url", url, "the Platform API, when it is not https://api.<region>", flag=True),
-    Setting("client_id", public_id, "the public id of the OAuth client: finds a cached token without the provider"),
+    Setting("client_id", public_ids, "the public id of the OAuth client: finds a cached token without the provider"),
     Setting("client_auth", choice("basic", "body"), "how the client authenticates: basic or body", "basic"),
     Setting("min_ttl", duration, "the shortest life that the token must still have, such as 45m", "0", flag=True),
     Setting("deadline", deadline, "time for the whole command, such as 30s", "30s", flag=True),
+    Setting("slots", whole(1), "how many tokens the callers share, unless that is one for each client of the pool"),
+    Setting("slot", whole(0), "which of the tokens this caller uses, when the CI system's job does not say"),
     Setting("strict", yes_or_no, "fail when the cache that machines share is down, in place of asking alone", "no"),
     Setting("client_cert", text, "a PEM file with the client certificate for mutual TLS"),
     Setting("client_key", text, "a PEM file with the key of client_cert, when that does not hold it"),

@@ -30,6 +30,11 @@ class Shared:
             self._report.warn(f"the cache {self.name} is not used: {e}", topic=self.name)
             return caller.exchange(deadline)
 
+    def look(self, key: str, deadline: Deadline) -> tuple[Record, float | None]:
+        """What lies there, and its age in seconds; for `status`. Every error."""
+        snapshot = self._store.read(key, deadline)
+        return Record.load(snapshot.text), snapshot.age
+
     def remove(self, key: str, deadline: Deadline, value: str | None = None) -> bool:
         """Empty the record by compare-and-set; was there a token? `value`: only if it is this one. Every error."""
         for _ in range(_TRIES):

@@ -1,4 +1,4 @@
-"""`forget`: delete one cached token, or all."""
+"""`forget`: delete the cached tokens of every slot, or all."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from .. import notes
 from ..app import App
 from ..cli import Parser, open_app
 from ..deadline import Deadline
-from ..errors import TemporaryError
+from ..errors import Error, TemporaryError
 from ..plan import Inputs
 from ..private import reason
 from ..private_portable import Unsafe
@@ -18,24 +18,36 @@ _LEFT = (".gate", ".rejected")
 
 
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
-    """The token that the same options would have printed, or with --all whatever the caches of the settings hold."""
+    """What the same options would have printed in any slot, or with --all whatever the caches of the settings hold."""
     parser.add_argument("--all", action="store_true", help="every token in the caches that the settings name")
     parser.add_shared()
     options = parser.parse(argv)
     app = open_app(options, inputs, report)
-    if options.all:
-        forget_all(app)
-        return 0
     deadline = Deadline(app.settings["deadline"])
-    key = app.source.entry(deadline).key
-    count = in_each(app, lambda cache: int(bool(cache.remove(key))))
-    if app.far:
-        count += app.far.remove(key, deadline)
-    report.note("the cached token was deleted" if count else "there was no cached token")
+    count = forget_all(app) if options.all else 0
+    if app.far or not options.all:
+        count += forget_slots(app, deadline)
+    report.note(f"cached tokens that were deleted: {count}")
     return 0
 
 
-def forget_all(app: App) -> None:
+def forget_slots(app: App, deadline: Deadline) -> int:
+    """The token of every slot, in every cache; how many there were. An error of one slot is raised after the last."""
+    count, failed = 0, None
+    for one in app.of_each_slot():
+        try:
+            key = one.source.entry(deadline).key
+            count += in_each(one, lambda cache, key=key: int(bool(cache.remove(key))))  # type: ignore[misc]
+            if one.far:
+                count += one.far.remove(key, deadline)
+        except Error as e:
+            failed = failed or e
+    if failed:
+        raise failed
+    return count
+
+
+def forget_all(app: App) -> int:
     """Tokens, notes, gates and rejections. Lock files stay: a lock on a deleted file excludes nobody."""
     failed = []
     for directory in (app.directory, app.home):
@@ -49,7 +61,7 @@ def forget_all(app: App) -> None:
     count = in_each(app, lambda cache: sum([bool(cache.remove(key)) for key in cache.keys()]))
     if failed:
         raise TemporaryError(f"notes and gates may still lie in {failed[0]}", hint=_HINT)
-    app.report.note(f"{count} cached tokens were deleted")
+    return count
 
 
 def in_each(app: App, step: Callable[[CacheBackend], int]) -> int:

@@ -1,4 +1,6 @@
-"""`status`: the effective settings with their Origin, and the cached tokens with their age. No network, no secret."""
+"""`status`: the effective settings with their Origin, and the cached tokens with their age. No secret, and no network
+unless --shared asks for what lies in the cache that machines share.
+"""
 
 import json
 import time
@@ -19,6 +21,7 @@ from ..private_portable import Unsafe
 from ..rejections import Rejections
 from ..report import Report, one_line
 from ..settings import Layer, Origin, Setting, argv, nearest
+from ..tokens import AccessToken
 
 OURS = "GC_CREDHELPER_"
 _WIDEST = 64
@@ -28,10 +31,11 @@ Row = dict[str, str | int | None]
 def run(parser: Parser, words: list[str], inputs: Inputs, report: Report) -> int:
     """Two tables for a person, or with --json one object."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--shared", action="store_true", help="ask the cache that machines share as well, slot by slot")
     parser.add_shared()
     options = parser.parse(words)
     app = open_app(options, inputs, report)
-    rows, entries = settings(app), cached(app)
+    rows, entries = settings(app), cached(app) + (shared(app) if options.shared else [])
     known = {row.variable for row in app.rows.values()}
     for name in unknown_variables(app, known):
         hint = NO_SECRET if looks_secret(name) else nearest(name, known)
@@ -56,7 +60,8 @@ def settings(app: App) -> list[Row]:
     derived = urls(app)
     if derived[0]["origin"] == "-":  # nobody knows this region, so it may be a misplaced secret
         rows = [row | {"value": "(unknown)"} if row["name"] == "region" else row for row in rows]
-    return [*rows, *derived, client(app)]
+    slot = f"{app.slot.number} of {app.slot.count}"
+    return [*rows, *derived, {"name": "(slot)", "value": slot, "origin": app.slot.decided_by}, client(app)]
 
 
 def urls(app: App) -> list[Row]:
@@ -76,8 +81,8 @@ def urls(app: App) -> list[Row]:
 def client(app: App) -> Row:
     """The client id as far as it is known without asking a store, and who says so."""
     row: Row = {"name": "(client id)"}
-    if pinned := app.settings["client_id"]:
-        return row | {"value": pinned, "origin": f"client_id ({app.settings.origin('client_id')})"}
+    if app.settings["client_id"]:
+        return row | {"value": app.pinned, "origin": f"client_id ({app.settings.origin('client_id')})"}
     try:
         deadline = Deadline(app.settings["deadline"])
         known = deadline.run(lambda: app.provider.client_id(), "the credential provider")  # noqa: PLW0108  # builds it, too
@@ -97,8 +102,9 @@ def shown(name: str, value: object) -> str:
         return "yes" if value else "no"
     if name == "command.argv" and isinstance(value, tuple):
         return command_name(value) + (" …" if len(value) > 1 else "")
-    if name == "provider" and Reference.parse(str(value)).name == "command" and ":" in str(value):
-        return f"command:{command_name(argv(str(value).partition(':')[2]))} …"
+    if name == "provider" and isinstance(value, tuple) and Reference.parse(value[0]).name == "command":
+        named = (Reference.parse(one).reference for one in value)
+        return ",".join(f"command:{command_name(argv(one))} …" if one else "command" for one in named)
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return f"{value:g}s" if isinstance(value, float) else str(value)
@@ -128,12 +134,49 @@ def entry(app: App, cache: str, key: str, text: str, now: float) -> Row:
     if not found:
         return row
     token = found[0]
-    state = "fresh" if now < token.refresh_at else "due for a refresh"
-    if not token.usable(now):
-        state = "expired" if now >= token.expires_at else "too old to be handed out"
+    row["state"] = state(app, key, token, now)
+    return row | {"age": int(now - token.issued_at), "remaining": max(0, int(token.expires_at - now))}
+
+
+def state(app: App, key: str, token: AccessToken, now: float) -> str:
+    """What would become of it."""
     if Rejections(app.directory, key).holds(token.value):
-        state = "rejected"
-    return row | {"age": int(now - token.issued_at), "remaining": max(0, int(token.expires_at - now)), "state": state}
+        return "rejected"
+    if not token.usable(now):
+        return "expired" if now >= token.expires_at else "too old to be handed out"
+    return "fresh" if now < token.refresh_at else "due for a refresh"
+
+
+def shared(app: App) -> list[Row]:
+    """What lies in the cache that machines share, for every slot; no store can be asked what else it holds."""
+    rows: list[Row] = []
+    deadline = Deadline(app.settings["deadline"])
+    for one in app.of_each_slot() if app.far else ():
+        try:
+            rows.append(record(one, deadline))
+        except Error as e:
+            app.report.warn(f"slot {one.slot.number} of the shared cache cannot be looked at: {e}")
+    return rows
+
+
+def record(app: App, deadline: Deadline) -> Row:
+    """One row. UsageError and whatever the store or, for the client id, the provider says."""
+    assert app.far, "only a cache that machines share has records"
+    entry = app.source.entry(deadline)
+    found, age = app.far.look(entry.key, deadline)
+    row: Row = {"cache": app.far.name, "state": "empty", "age": None, "remaining": None, "slot": entry.whose.slot}
+    row |= {"client_id": entry.whose.client_id, "token_url": entry.whose.token_url, "key": entry.key[:12]}
+    now = time.time()
+    if found.token and age is not None:
+        elapsed = found.token_age + age
+        row |= {"state": "expired", "age": int(elapsed), "remaining": max(0, int(found.ttl - elapsed))}
+        if token := found.access_token(age, now):
+            row["state"] = state(app, entry.key, token, now)
+    if found.holder and age is not None and age < found.lease:
+        row["state"] = f"{row['state']}, being replaced"
+    elif found.refusal.believed > (age or 0):
+        row["state"] = f"{row['state']}, {found.refusal.kind}"
+    return row
 
 
 def unknown_variables(app: App, known: set[str]) -> list[str]:

@@ -233,7 +233,7 @@ def test_a_late_leader_does_not_overwrite_who_took_over(store: Store, issuer: Is
         store.put(replace(store.record(), token="theirs", ttl=3600, soft=900, holder=""))
         return issuer(deadline)
 
-    caller = Caller(lambda token: token.usable(time.time()), overtaken, lambda _: True)
+    caller = Caller(lambda token: token.usable(time.time()), overtaken, lambda _: None)
     assert Lease(store, "k", "", Report()).token(caller, Deadline(30)).value == "token-1"
     assert store.record().token == "theirs"
 

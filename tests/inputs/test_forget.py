@@ -59,10 +59,10 @@ def test_nothing_to_forget_is_no_failure(shell: Shell, scripted: ScriptedServer,
 
 def test_with_v_it_says_what_it_did(shell: Shell, scripted: ScriptedServer) -> None:
     shell("token", env=client(scripted))
-    assert "the cached token was deleted" in shell("forget", "-v", env=client(scripted)).err
-    assert "there was no cached token" in shell("forget", "-v", env=client(scripted)).err
+    assert "note: cached tokens that were deleted: 1\n" in shell("forget", "-v", env=client(scripted)).err
+    assert "note: cached tokens that were deleted: 0\n" in shell("forget", "-v", env=client(scripted)).err
     shell("token", env=client(scripted))
-    assert "1 cached tokens were deleted" in shell("forget", "--all", "-v").err
+    assert "note: cached tokens that were deleted: 1\n" in shell("forget", "--all", "-v").err
 
 
 def test_forget_all_works_with_a_broken_provider(machine: Machine, scripted: ScriptedServer) -> None:

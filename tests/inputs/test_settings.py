@@ -21,6 +21,8 @@ VALUES = {  # as written, and as `status` shows it
     "client_auth": ("body", "body"),
     "min_ttl": ("45m", "2700s"),
     "deadline": ("10s", "10s"),
+    "slots": ("4", "4"),
+    "slot": ("2", "2"),
     "strict": ("yes", "yes"),
     "client_cert": ("cert.pem", "cert.pem"),
     "client_key": ("key.pem", "key.pem"),
