@@ -147,22 +147,7 @@ class App:
     @functools.cached_property
     def source(self) -> TokenSource:
         """The use case, with everything that it is handed."""
-        certificate, key = (
-            path and expanded(path, self.inputs) for path in (self.settings["client_cert"], self.settings["client_key"])
-        )
-        if key and not certificate:
-            raise UsageError(f"client_key ({self.settings.origin('client_key')}) is set, but client_cert is not")
-        where = self.endpoints
-
-        def exchanger() -> "TokenExchanger":  # its imports take longer than all the rest of a run that needs none
-            from .exchange import TokenExchanger
-            from .transport import Transport
-
-            transport = Transport((certificate, key) if key else certificate)
-            client_auth = self.settings["client_auth"]
-            return TokenExchanger(where.token_url, client_auth, where.decided_by, transport, self.report)
-
-        fetch = Fetch(lambda: self.provider, exchanger, self.pinned, self.report)
+        fetch = Fetch(lambda: self.provider, self.exchanger, self.pinned, self.report)
 
         def find(deadline: Deadline) -> Entry:
             known = fetch.known_client_id(deadline)
@@ -179,6 +164,20 @@ class App:
             min_ttl=self.settings["min_ttl"],
             report=self.report,
         )
+
+    def exchanger(self) -> "TokenExchanger":
+        """One to the token endpoint. UsageError when the client certificate has no key, or a key no certificate."""
+        from .exchange import TokenExchanger  # these take longer than all the rest of a run that needs none
+        from .transport import Transport
+
+        certificate, key = (
+            path and expanded(path, self.inputs) for path in (self.settings["client_cert"], self.settings["client_key"])
+        )
+        if key and not certificate:
+            raise UsageError(f"client_key ({self.settings.origin('client_key')}) is set, but client_cert is not")
+        transport = Transport((certificate, key) if key else certificate)
+        where, client_auth = self.endpoints, self.settings["client_auth"]
+        return TokenExchanger(where.token_url, client_auth, where.decided_by, transport, self.report)
 
     def entry(self, client_id: str) -> Entry:
         """Everything under the key of that client."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "token": "print a valid token",
     "status": "show the settings with their origin, and the cached tokens",
     "forget": "delete a cached token, or all of them",
+    "store": "put a client id and secret where a provider finds them",
     "plugins": "list credential providers and cache backends",
     "sandbox": "serve a Genesys-like login and API on this machine",
 }

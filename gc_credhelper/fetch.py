@@ -50,7 +50,7 @@ class Fetch:
             return self._provider().client_id()
 
         # It reads files that somebody named, and one of them may be a pipe that nobody writes to.
-        known = self._pinned or self._guarded(lambda: deadline.run(ask, "the credential provider"))
+        known = self._pinned or guarded(lambda: deadline.run(ask, "the credential provider"))
         if not isinstance(known, str | None):
             raise PluginError("the credential provider's client_id is not a text", hint="ask its author to mend it")
         return known and check_client_id(known)
@@ -124,20 +124,20 @@ class Fetch:
 
         # A store's client may hang where no time-out of its own reaches; one that has a time-out may use it first.
         latest = deadline.share(_PROVIDER_LATEST)
-        credentials = self._guarded(lambda: latest.run(ask, "the credential provider"))
+        credentials = guarded(lambda: latest.run(ask, "the credential provider"))
         if not isinstance(credentials, ClientCredentials):
             raise PluginError(
                 "the credential provider did not return ClientCredentials", hint="ask its author to mend it"
             )
         return credentials
 
-    @staticmethod
-    def _guarded(ask: Callable[[], T]) -> T:
-        """A plug-in may raise anything, and a foreign text may hold the secret: only the kind of it is shown."""
-        try:
-            return ask()
-        except Error:
-            raise
-        except Exception as e:  # noqa: BLE001  # and it must not stay in a traceback either
-            name = type(e).__name__
-            raise PluginError(f"the credential provider failed ({name})", hint="ask its author to mend it") from None
+
+def guarded(ask: Callable[[], T]) -> T:
+    """A plug-in may raise anything, and a foreign text may hold the secret: only the kind of it is shown."""
+    try:
+        return ask()
+    except Error:
+        raise
+    except Exception as e:  # noqa: BLE001  # and it must not stay in a traceback either
+        name = type(e).__name__
+        raise PluginError(f"the credential provider failed ({name})", hint="ask its author to mend it") from None

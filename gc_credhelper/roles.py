@@ -46,6 +46,17 @@ class CredentialProvider(Protocol):
         """Both halves, read anew. CredentialsError, TemporaryError, UsageError."""
 
 
+class WritableProvider(CredentialProvider, Protocol):
+    """One whose store `gc-credhelper store` may write to."""
+
+    def store(self, credentials: ClientCredentials, deadline: Deadline, *, replace: bool) -> str:
+        """Put both halves where `credentials` will find them, and return where that is, for people.
+
+        CredentialsError when a pair lies there and `replace` is not said, or when the store does not let us; nothing is
+        lost then. TemporaryError.
+        """
+
+
 class CacheBackend(Protocol):
     """Role 2: keeps opaque text under a key. Any exception is a warning and a miss. `settings`, `locator`: as above."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FIELD = "record"
-_LOST = "check-and-set parameter did not match the current version"
+LOST = "check-and-set parameter did not match the current version"
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 400, 403, 404
 _NOTHING_SAID = "[]"
 _LARGEST_SKEW = 60.0  # seconds; an entry from further in the future is by a clock that cannot be believed
@@ -69,7 +69,7 @@ class VaultCache:
         try:
             answer = self._at_the_mount(lambda: self._client.ask(write, deadline), deadline)
         except Refused as e:
-            if e.status == _BAD_REQUEST and _LOST in e.said.splitlines():
+            if e.status == _BAD_REQUEST and LOST in e.said.splitlines():
                 raise LostRace from None
             if e.status == _FORBIDDEN:
                 raise Denied(

@@ -43,6 +43,19 @@ class VaultProvider:
                 pauses.sleep(deadline.share(most=2) if not e.retry_after else deadline)
         raise AssertionError
 
+    def store(self, credentials: ClientCredentials, deadline: Deadline, *, replace: bool) -> str:
+        """See `roles.WritableProvider`. The other fields of the secret stay; UsageError when a version is pinned."""
+        from .writing import write_fields
+
+        if self._settings["vault.version"]:
+            hint = "unset vault.version: what is written now becomes the newest version"
+            raise UsageError("vault.version pins a version, and no version can be written again", hint=hint)
+        place = self._place(deadline)
+        names = (self._settings["vault.id_field"], self._settings["vault.secret_field"])
+        halves = (credentials.client_id, credentials.client_secret.reveal())
+        write_fields(self._client, place, dict(zip(names, halves, strict=True)), deadline, replace=replace)
+        return f"the secret {place} in Vault"
+
     def _read(self, deadline: Deadline) -> ClientCredentials:
         place = self._place(deadline)
         fields = read_fields(self._client, place, self._settings["vault.version"], deadline)
