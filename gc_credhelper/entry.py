@@ -16,7 +16,6 @@ from .filecache import FileCache
 from .gate import Gate
 from .locks import LocalLock
 from .private import PrivateDir, reason
-from .private_portable import Unsafe
 from .rejections import Rejections
 from .report import Report
 from .roles import CacheBackend
@@ -168,6 +167,5 @@ class Entry:
         except Exception as e:  # noqa: BLE001  # a plug-in's cache may raise anything, and none of it may lose a token
             # Caches that lie in one directory share a warning about it.
             where = cache.directory.path if isinstance(cache, FileCache) else name
-            why = reason(e) if isinstance(e, OSError | Unsafe) else type(e).__name__
-            self._report.warn(f"the cache {name} is not used ({where}): {why}", topic=where)
+            self._report.warn(f"the cache {name} is not used ({where}): {reason(e)}", topic=where)
             return None

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .errors import Error
 from .private_portable import STALE, PortableDir, Unsafe
 
 if sys.platform != "win32":
@@ -137,9 +138,11 @@ else:  # pragma: no cover
     PrivateDir = PortableDir
 
 
-def reason(error: OSError | Unsafe) -> str:
-    """Why a file could not be used, in a few words and without a path twice."""
-    return str(error.strerror or error) if isinstance(error, OSError) else str(error)
+def reason(error: Exception) -> str:
+    """Why a store could not be used, in a few words and without a path twice; of a foreign error only its kind."""
+    if isinstance(error, OSError) and error.strerror:
+        return str(error.strerror)
+    return str(error) if isinstance(error, Unsafe | Error) else type(error).__name__
 
 
 def sweep(directory: PrivateDir) -> None:

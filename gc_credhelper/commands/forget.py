@@ -71,8 +71,7 @@ def in_each(app: App, step: Callable[[CacheBackend], int]) -> int:
         try:
             count += step(cache)
         except Exception as e:  # noqa: BLE001  # a plug-in may raise anything
-            why = getattr(e, "strerror", None) or (str(e) if isinstance(e, Unsafe) else type(e).__name__)
-            failed.append(f"{name} ({why})")
+            failed.append(f"{name} ({reason(e)})")
     if failed:
         raise TemporaryError(
             f"a token may still lie in the cache {', '.join(failed)}",

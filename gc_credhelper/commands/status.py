@@ -17,7 +17,7 @@ from ..entry import Whose
 from ..errors import Error, UsageError
 from ..plan import Inputs, cache_home, decode
 from ..plugins import Reference, known_names
-from ..private_portable import Unsafe
+from ..private import reason
 from ..rejections import Rejections
 from ..report import Report, one_line
 from ..settings import Layer, Origin, Setting, argv, nearest
@@ -118,8 +118,7 @@ def cached(app: App) -> list[Row]:
         try:
             rows.extend(entry(app, name, key, cache.get(key) or "", now) for key in cache.keys())
         except Exception as e:  # noqa: BLE001  # a plug-in may raise anything
-            why = getattr(e, "strerror", None) or (str(e) if isinstance(e, Unsafe) else type(e).__name__)
-            app.report.warn(f"the cache {name} cannot be listed: {why}")
+            app.report.warn(f"the cache {name} cannot be listed: {reason(e)}")
     return rows
 
 
