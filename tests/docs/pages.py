@@ -12,17 +12,25 @@ FRONT = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"
 FRONT += sorted((ROOT / "providers").glob("*/README.md"))
 PAGES = [*FRONT, *sorted((ROOT / "docs").rglob("*.md"))]
 CONTINUED = "> "
+VAULT = " vault"  # behind the language of a block that providers/vault/tests/test_howto.py runs
+MARK = "@@@"
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. `before`: the line of text right above it."""
+    """A fenced block. `above`: all of the page that stands above it."""
 
     page: Path
     info: str
     text: str
-    before: str
+    above: str = field(repr=False)
+
+    @property
+    def heading(self) -> str:
+        """The nearest heading above, of any level."""
+        found: list[str] = re.findall(r"^#+ (.+)$", _FENCE.sub("", self.above), re.MULTILINE)
+        return found[-1]
 
 
 @dataclass
@@ -68,8 +76,12 @@ def blocks(page: Path) -> Iterator[Block]:
     """Every fenced block, in order."""
     text = page.read_text(encoding="utf-8")
     for found in _FENCE.finditer(text):
-        above = text[: found.start()].rstrip().rpartition("\n")[2]
-        yield Block(page, found[1].strip(), found[2], above)
+        yield Block(page, found[1].strip(), found[2], text[: found.start()])
+
+
+def vault_blocks() -> list[Block]:
+    """The blocks that a Vault is needed for: those of an operator, of CI files, and of jobs. Its suite runs them."""
+    return [block for page in PAGES for block in blocks(page) if block.info.endswith(VAULT)]
 
 
 def prose(page: Path) -> str:
@@ -134,3 +146,24 @@ def console(block: Block) -> list[Step]:
             assert found[-1].expected is not None
             found[-1].expected.append(line)
     return found
+
+
+def script(commands: list[Step]) -> str:
+    """One shell for all, so that a page can export variables; each command ends with a line that has its status."""
+    parts = [f"{step.command}\nstatus=$?; printf '\\n{MARK}%d\\n' $status\n" for step in commands]
+    return "exec 2>&1 < /dev/null\nstatus=0\n" + "".join(parts)
+
+
+def check(commands: list[Step], output: str) -> list[int]:
+    """Compare what the shell printed with what the page shows; the status of each command."""
+    ends = re.split(rf"\n{MARK}(\d+)\n", output)
+    outputs = list(zip(ends[0::2], map(int, ends[1::2]), strict=False))
+    assert len(outputs) == len(commands), f"the session stopped early: {output[-2000:]}"
+    for step, (printed, status) in zip(commands, outputs, strict=True):
+        shown = f"$ {step.command}\n{printed}\n(status {status})"
+        assert (status != 0) == step.fails, shown
+        if step.expected is None:
+            continue
+        text = "".join(line.rstrip() + "\n" for line in printed.splitlines())
+        assert re.fullmatch(step.pattern, text), f"{shown}\nbut the page shows\n" + "\n".join(step.expected)
+    return [status for _, status in outputs]

@@ -11,24 +11,23 @@ from pathlib import Path
 import pytest
 from support import GC, Machine
 
-from .pages import HOW_TO, PAGES, ROOT, Step, blocks, name, steps
+from .pages import HOW_TO, PAGES, ROOT, VAULT, Step, blocks, check, name, script, steps, vault_blocks
 
 BUILD = "make demo"
 SHOWN = [page for page in PAGES if any(BUILD not in step.command for step in steps(page))]
-NOT_RUN = {"README.md", "docs/tutorial/first-token.md", "docs/how-to/use-from-python.md"}
-KNOWN = {"console", "sh", "python", "toml", "json", "yaml", "text", "", "sh not-run", "python not-run"}
-MARK = "@@@"
+NOT_RUN = {
+    "README.md",
+    "docs/tutorial/first-token.md",
+    "docs/how-to/use-from-python.md",
+    "docs/how-to/vault-kubernetes.md",
+}
+OF_VAULT = {kind + VAULT for kind in ("sh", "console", "yaml", "groovy")}
+KNOWN = OF_VAULT | {"console", "sh", "python", "toml", "json", "yaml", "text", "", "sh not-run", "python not-run"}
 
 
 def session(page: Path) -> list[Step]:
     """The page's commands; building and testing the project is not for a test of it."""
     return [step for step in steps(page) if BUILD not in step.command]
-
-
-def script(commands: list[Step]) -> str:
-    """One shell for all, so that a page can export variables; each command ends with a line that has its status."""
-    parts = [f"{step.command}\nstatus=$?; printf '\\n{MARK}%d\\n' $status\n" for step in commands]
-    return "exec 2>&1 < /dev/null\nstatus=0\n" + "".join(parts)
 
 
 @pytest.mark.parametrize("page", SHOWN, ids=name)
@@ -49,20 +48,17 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, machine: Machine) ->
         timeout=110,
         check=False,
     )
-    ends = re.split(rf"\n{MARK}(\d+)\n", done.stdout)
-    outputs = list(zip(ends[0::2], map(int, ends[1::2]), strict=False))
-    assert len(outputs) == len(commands), f"the session stopped early: {done.stdout[-2000:]}"
-    for step, (output, status) in zip(commands, outputs, strict=True):
-        shown = f"$ {step.command}\n{output}\n(status {status})"
-        assert (status != 0) == step.fails, shown
-        if step.expected is None:
-            continue
-        text = "".join(line.rstrip() + "\n" for line in output.splitlines())
-        assert re.fullmatch(step.pattern, text), f"{shown}\nbut the page shows\n" + "\n".join(step.expected)
+    check(commands, done.stdout)
 
 
 def test_the_fence_of_each_block_says_what_becomes_of_it() -> None:
     assert {block.info for page in PAGES for block in blocks(page)} <= KNOWN
+
+
+def test_the_blocks_that_need_a_vault_are_left_to_a_suite_that_takes_all_of_them() -> None:
+    suite = (ROOT / "providers" / "vault" / "tests" / "test_howto.py").read_text(encoding="utf-8")
+    assert {block.info for block in vault_blocks()} == OF_VAULT
+    assert "BLOCKS = vault_blocks()\n" in suite
 
 
 def test_blocks_that_are_not_run_are_few_and_say_why() -> None:

@@ -38,7 +38,7 @@ _Row = tuple[tuple[int, ...], str, type[Error], str, str]
 _AGAIN = "try again"
 _ADDRESS = "check vault.addr (variable VAULT_ADDR)"
 _SPACE = "check vault.namespace (variable VAULT_NAMESPACE)"
-_BAD_REQUEST = 400
+_BAD_REQUEST, _FORBIDDEN = 400, 403
 _LOGIN = "check vault.auth, vault.auth_mount, vault.role and what the login is made of"
 
 # The first row whose status and text fit says what an answer means. {} is what was asked for, {status} the number.
@@ -130,8 +130,8 @@ _MEANINGS: tuple[_Row, ...] = (
     ),
 )
 
-# What the auth methods say, all with status 400. The name of a claim or a role is shown, as it is in the operator's
-# own configuration; what it was compared with is not.
+# What the auth methods say, kubernetes with status 403 and the others with 400; each behind the method's name. The name
+# of a claim or a role is shown, as it is in the operator's own configuration; what it was compared with is not.
 _LOGINS: tuple[tuple[str, str], ...] = (
     (
         r'claim "([\w.:/-]{1,60})" does not match',
@@ -148,6 +148,14 @@ _LOGINS: tuple[tuple[str, str], ...] = (
         "the role id or secret id is wrong, past its time or used up",
     ),
     (r"invalid username or password", "the user name or password is wrong"),
+    (
+        r"service account name not authorized|namespace not authorized",
+        "the service account or its namespace is not one that the role is bound to",
+    ),
+    (
+        r"kubernetes: permission denied",
+        "it cannot ask the cluster, the cluster does not know the token, or there is no such method (403)",
+    ),
     (r"invalid certificate|no chain matching|certificate", "Vault takes no such client certificate"),
 )
 
@@ -160,13 +168,13 @@ def meaning(refused: Refused, what: str) -> Error:
 
 
 def meaning_of_login(refused: Refused, method: str) -> Error:
-    """The same for a login: 400 is a refusal that nothing but a person can mend."""
+    """The same for a login: 400 and 403 are refusals that nothing but a person can mend."""
     what = f"login with {method}"
     found = None if refused.status in (401, 403) else _looked_up(refused, what)
     if found:
         return found
-    for said, why in _LOGINS if refused.status == _BAD_REQUEST else ():
-        if match := re.search(said, refused.said):
+    for said, why in _LOGINS if refused.status in (_BAD_REQUEST, _FORBIDDEN) else ():
+        if match := re.search(said, f"{method}: {refused.said}"):
             return CredentialsError(
                 f"Vault refused the {what}: {why.format(*(match[0], *match.groups()))}", hint=_LOGIN
             )

@@ -9,11 +9,12 @@ from gc_credhelper.errors import Error, TemporaryError, UsageError, causes
 _AGAIN = "try again"
 _ADDRESS = "check vault.addr (variable VAULT_ADDR)"
 _NETWORK = "try again; check the network, HTTPS_PROXY and NO_PROXY"
+_CLOSED = "try again; check http or https in vault.addr, the network, HTTPS_PROXY and NO_PROXY"
 _TRUST = "name the CA with vault.cacert (variable VAULT_CACERT)"
 
 _FAILURES: tuple[tuple[tuple[type[BaseException], ...], type[Error], str, str], ...] = (
     ((TimeoutError,), TemporaryError, "{} did not answer in time", _NETWORK),
-    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), TemporaryError, "{} closed the connection", _NETWORK),
+    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), TemporaryError, "{} closed the connection", _CLOSED),
     ((ssl.SSLError,), UsageError, "no TLS connection to {} can be agreed on", "is it https, and the right port?"),
     ((http.client.IncompleteRead,), TemporaryError, "{} cut the answer short", _AGAIN),
     ((socket.gaierror,), TemporaryError, "the name {} cannot be resolved", _NETWORK),
@@ -30,7 +31,7 @@ _FAILURES: tuple[tuple[tuple[type[BaseException], ...], type[Error], str, str], 
         "is the agent running, and the path right? Try again",
     ),
     ((PermissionError,), UsageError, "{} may not be connected to", "who may open the socket of the agent?"),
-    ((ConnectionError,), TemporaryError, "{} closed the connection", _NETWORK),
+    ((ConnectionError,), TemporaryError, "{} closed the connection", _CLOSED),
     ((http.client.HTTPException,), UsageError, "{} did not answer in HTTP", _ADDRESS),
 )
 
@@ -59,5 +60,5 @@ def failure(error: OSError, host: str) -> Error:
         if any(isinstance(cause, kinds) for cause in wrapped):
             return kind(words.format(host), hint=hint)
     if _CUT & names:
-        return TemporaryError(f"{host} closed the connection", hint=_NETWORK)
+        return TemporaryError(f"{host} closed the connection", hint=_CLOSED)
     return UsageError(f"no request can be made to {host} ({type(error).__name__})", hint=_ADDRESS)

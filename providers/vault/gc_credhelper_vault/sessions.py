@@ -62,7 +62,7 @@ def exchange(
     """Status, headers and body of one request. TemporaryError, UsageError in our words; `host`: for messages."""
 
     def send() -> tuple[int, Mapping[str, str], bytes]:
-        left = max(0.001, deadline.left())
+        left = max(0.001, deadline.left() * 0.9)  # so that a server which says nothing is named before time is up
         timeout = (min(CONNECT, left), left)
         try:
             with session.request(method, url, timeout=timeout, allow_redirects=False, stream=True, **more) as response:

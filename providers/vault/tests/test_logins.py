@@ -1,10 +1,6 @@
 """Every login on a real server, and what each way to be refused looks like."""
 
 import datetime as dt
-import http.server
-import json
-import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from gc_credhelper.errors import CredentialsError, TemporaryError, UsageError
 from gc_credhelper.plan import Inputs, encode
 from gc_credhelper.private import PrivateDir
 from gc_credhelper.roles import Context
+from issuers import reviewer, service_account
 from support.scripted import ScriptedServer
 from support.scripted import http as answer
 from vaultkit import ID, SECRET, AppRole, Realm, Said, canary, failing, role, soon
@@ -442,41 +439,17 @@ def test_none_sends_no_token_even_when_one_lies_about(
 
 
 @pytest.fixture
-def reviewer(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """A fake Kubernetes API that takes every service account token; its URL and its CA."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            user = {"username": "system:serviceaccount:ci:runner", "uid": "1", "groups": ["system:serviceaccounts"]}
-            status = {"authenticated": True, "user": user, "audiences": ["https://kubernetes.default.svc"]}
-            body = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status})
-            self.send_response(201)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"https://127.0.0.1:{server.server_port}", ca.cert_pem.bytes().decode()
-        server.shutdown()
-        thread.join()
+def cluster() -> Iterator[tuple[str, str]]:
+    """A Kubernetes API that takes every token; its URL and its CA."""
+    with reviewer(lambda *_: service_account("runner", "ci")) as found:
+        yield found
 
 
 def test_kubernetes_with_the_token_of_a_service_account(
-    realm: Realm, read: Any, reviewer: tuple[str, str], tmp_path: Path
+    realm: Realm, read: Any, cluster: tuple[str, str], tmp_path: Path
 ) -> None:
     realm.root.sys.enable_auth_method("kubernetes")
-    host, ca = reviewer
+    host, ca = cluster
     account: dict[str, Any] = {"kubernetes.io": {"namespace": "ci", "serviceaccount": {"name": "runner", "uid": "1"}}}
     token = signed(sub="system:serviceaccount:ci:runner", aud=["https://kubernetes.default.svc"], **account)
     config = {"kubernetes_host": host, "kubernetes_ca_cert": ca, "token_reviewer_jwt": token}
@@ -496,16 +469,23 @@ def test_outside_a_cluster_kubernetes_says_which_file_it_wants(realm: Realm, rea
     assert "/var/run/secrets/kubernetes.io/serviceaccount/token" in str(error)
 
 
-def test_kubernetes_without_its_api_server_is_temporary(realm: Realm, read: Any, tmp_path: Path) -> None:
+def test_kubernetes_without_its_api_server_is_refused_like_a_wrong_token(
+    realm: Realm, read: Any, tmp_path: Path
+) -> None:
     realm.root.sys.enable_auth_method("kubernetes")
     account: dict[str, Any] = {"kubernetes.io": {"namespace": "ci", "serviceaccount": {"name": "runner", "uid": "1"}}}
-    token = signed(sub="system:serviceaccount:ci:runner", **account)
+    token = signed(sub="system:serviceaccount:ci:runner", aud=["https://kubernetes.default.svc"], **account)
     config = {"kubernetes_host": "https://127.0.0.1:1", "token_reviewer_jwt": token, "disable_local_ca_jwt": True}
     realm.root.write_data("auth/kubernetes/config", data={**config, "kubernetes_ca_cert": _ca_pem()})
     names = {"bound_service_account_names": "runner", "bound_service_account_namespaces": "ci"}
     realm.root.write_data("auth/kubernetes/role/ci", data=names)
+    realm.root.write_data("auth/kubernetes/role/other", data={**names, "bound_service_account_names": "other"})
     (tmp_path / "sa").write_text(token)
-    failing(TemporaryError, lambda: read(realm.env(""), auth="kubernetes", role="ci", jwt_file=str(tmp_path / "sa")))
+    given = {"auth": "kubernetes", "jwt_file": str(tmp_path / "sa")}
+    error = failing(CredentialsError, lambda: read(realm.env(""), role="ci", **given))
+    assert "cannot ask the cluster" in str(error)
+    other = failing(CredentialsError, lambda: read(realm.env(""), role="other", **given))
+    assert "not one that the role is bound to" in str(other)
 
 
 def _ca_pem() -> str:

@@ -153,17 +153,22 @@ class Realm:
         return name
 
 
-def make_realm(addr: str, token: str, **more: Any) -> Realm:
-    """The mounts, the policy and the options that the documentation tells an operator to set."""
+def make_namespace(addr: str, token: str, **more: Any) -> Realm:
+    """A namespace with nothing in it."""
     name = f"t{os.getpid()}-{next(_numbers)}"
     hvac.Client(addr, token, **more).write_data(f"sys/namespaces/{name}", data={})
-    root = hvac.Client(addr, token, namespace=name, **more)
+    return Realm(addr, name, hvac.Client(addr, token, namespace=name, **more))
+
+
+def make_realm(addr: str, token: str, **more: Any) -> Realm:
+    """The mounts, the policy and the options that the documentation tells an operator to set."""
+    made = make_namespace(addr, token, **more)
+    root = made.root
     for mount in ("secret", "gc-cache"):
         root.sys.enable_secrets_engine("kv", mount, options={"version": "2"})
     config = {"max_versions": 1, "cas_required": True, "delete_version_after": "24h"}
     _when_upgraded(lambda: root.write_data("gc-cache/config", data=config))
     root.sys.create_or_update_policy("gc-credhelper", POLICY.read_text())
-    made = Realm(addr, name, root)
     _when_upgraded(made.put)
     return made
 
