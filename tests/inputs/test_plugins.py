@@ -302,6 +302,13 @@ def test_a_cache_that_cannot_be_built_loses_no_token(shell: Shell, scripted: Scr
     assert CANARY not in done.err
 
 
+def test_a_cache_that_hangs_is_left_behind_once(shell: Shell, scripted: ScriptedServer, install: Install) -> None:
+    install(cache(get="import time; time.sleep(300)", put="import time; time.sleep(300)"), group=CACHES)
+    done = shell("token", "-o", "raw", "--cache", "fake", env=client(scripted))
+    assert (done.code, done.out) == (0, "tok-1\n")
+    assert done.warnings == ["the cache fake is not used (fake): the cache fake took longer than 5.0 s"]
+
+
 @pytest.mark.parametrize("answer", ["5", "b'x'", "'junk'", "''", "[1]", "'x' * 10**6"])
 def test_a_cache_that_answers_junk_is_a_miss(
     shell: Shell, scripted: ScriptedServer, install: Install, answer: str
