@@ -30,7 +30,7 @@ test: system lint types ## everything that CI runs
 	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
 	for provider in $(PROVIDERS); do (cd $$provider && $(CURDIR)/$(BIN)/python -m pytest $(TESTS)) || exit; done
 
-system: # programs that the tests need, with apt-get where that is allowed
+system: ## programs that the tests need, with apt-get where that is allowed
 	@$(PYTHON) tools/system_packages.py
 
 check: $(VENV)/dev ## the tests alone, without coverage

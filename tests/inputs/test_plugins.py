@@ -10,6 +10,7 @@ import pytest
 from support import Machine, Run, client
 from support.scripted import ScriptedServer
 
+from gc_credhelper import plugins
 from inputs.kit import CANARY, Shell, refused
 
 PROVIDERS = "gc_credhelper.credential_providers"
@@ -142,8 +143,9 @@ def test_only_the_plugin_that_is_named_is_loaded(shell: Shell, scripted: Scripte
     ],
 )
 def test_the_hint_for_a_known_plugin_is_the_exact_command(
-    shell: Shell, group: str, option: str, name: str, hint: str
+    shell: Shell, group: str, option: str, name: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(plugins, "_entries", lambda _: [])  # in a checkout all of them are installed
     role = "credential provider" if group == PROVIDERS else "cache backend"
     done = refused(shell("token", option, name), 3, f"there is no {role} ")
     assert done.hint == hint

@@ -1,11 +1,6 @@
 """The cache `keyring`: an item for each token, in the keyring of the user's session."""
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from gc_credhelper import tokens
-from gc_credhelper.errors import Error, TemporaryError
 from gc_credhelper.roles import Context
 
 from .keyrings import Keyring, Name
@@ -27,44 +22,30 @@ class KeyringCache:
         self._directory = context.directory
 
     def get(self, key: str) -> str | None:
-        """See roles.CacheBackend; OSError when the keyring is locked, absent, or hangs."""
-        with _shown():
-            return self._keyring.ask(lambda store: store.read(self._name(key)))
+        """See roles.CacheBackend; CredentialsError, TemporaryError when the keyring is locked, absent, or hangs."""
+        return self._keyring.ask(lambda store: store.read(self._name(key)))
 
     def put(self, key: str, text: str) -> None:
-        """See roles.CacheBackend; OSError, also when the token is too large for the keyring."""
+        """See roles.CacheBackend; CredentialsError also when the token is too large for the keyring."""
         known = tokens.load(text, key)
         expires = int(known[0].expires_at) if known else 0
-        with _shown():
-            if not self._keyring.lists:
-                self._directory.write(key + _MARK, b"")  # first: a token that nobody can list is not kept
-            self._keyring.ask(lambda store: store.write(self._name(key), text, expires))
+        if not self._keyring.lists:
+            self._directory.write(key + _MARK, b"")  # first: a token that nobody can list is not kept
+        self._keyring.ask(lambda store: store.write(self._name(key), text, expires))
 
     def remove(self, key: str) -> bool:
         """See roles.CacheBackend."""
-        with _shown():
-            there = self._keyring.ask(lambda store: store.delete(self._name(key)))
-            if not self._keyring.lists:
-                self._directory.remove(key + _MARK)
+        there = self._keyring.ask(lambda store: store.delete(self._name(key)))
+        if not self._keyring.lists:
+            self._directory.remove(key + _MARK)
         return there
 
     def keys(self) -> list[str]:
         """Those that the keyring lists; where it cannot, those that were put from this cache directory."""
-        with _shown():
-            if not self._keyring.lists:
-                return sorted(name.removesuffix(_MARK) for name in self._directory.names() if name.endswith(_MARK))
-            found = self._keyring.ask(lambda store: store.below(self._service))
+        if not self._keyring.lists:
+            return sorted(name.removesuffix(_MARK) for name in self._directory.names() if name.endswith(_MARK))
+        found = self._keyring.ask(lambda store: store.below(self._service))
         return sorted({name.service.rpartition("/")[2] for name in found})
 
     def _name(self, key: str) -> Name:
         return Name(f"{self._service}/{key}", "token")
-
-
-@contextmanager
-def _shown() -> Iterator[None]:
-    """Our errors as OSError, whose text the core shows in its warning about a cache."""
-    try:
-        yield
-    except Error as e:
-        kind = errno.ETIMEDOUT if isinstance(e, TemporaryError) else errno.EACCES
-        raise OSError(kind, f"{e}; {e.hint}") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import fakes
 import pytest
-from gc_credhelper.errors import CredentialsError, UsageError
+from gc_credhelper.errors import CredentialsError, Error, UsageError
 from keyringkit import ID, SECRET, Desktop, canary, client, failing, soon
 
 KEY = "c0ffee" * 6
@@ -40,7 +40,7 @@ def test_a_variable_for_other_programs_cannot_choose_a_backend_that_keeps_no_sec
     assert "PYTHON_KEYRING_BACKEND" in str(error)
     assert "keyring.backend" in error.hint
     failing(UsageError, lambda: provider(env).plugin.store(client(), soon(), replace=True))
-    with pytest.raises(OSError, match="PYTHON_KEYRING_BACKEND"):
+    with pytest.raises(Error, match="PYTHON_KEYRING_BACKEND"):
         cache(env).put(KEY, "text")
 
 
@@ -146,9 +146,9 @@ def test_what_is_too_large_for_windows_is_refused_before_anything_is_lost(provid
     large = client(secret="canary-" + "x" * 1300)
     error = failing(CredentialsError, lambda: source.store(large, soon(), replace=True))
     assert "2560 at the most" in str(error)
-    with pytest.raises(OSError, match="2562 bytes"):
+    with pytest.raises(Error, match="2562 bytes"):
         plugin.put(KEY, "x" * 1281)
-    with pytest.raises(OSError, match="2564 bytes"):
+    with pytest.raises(Error, match="2564 bytes"):
         plugin.put(KEY, "x" * 1280 + "\N{KEY}")
     assert fakes.WinVaultKeyring.targets == targets
     assert source.credentials(soon()) == client()

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from gc_credhelper.errors import Error
 from gc_credhelper.tokens import AccessToken, dump
 from keyringkit import Desktop, canary, client, soon
 
@@ -73,7 +74,7 @@ def test_the_expiry_is_read_without_unlocking(own_session: Desktop, cache: Any) 
     assert plugin.get(KEY) is None
     assert plugin.get("absent") is None
     assert sorted(plugin.keys()) == [KEY, OTHER]
-    with pytest.raises(OSError, match="the keyring is locked"):
+    with pytest.raises(Error, match="the keyring is locked"):
         plugin.get(OTHER)
 
 
@@ -90,7 +91,7 @@ def test_before_the_first_unlocking_nothing_is_listed_by_guess(own_session: Desk
     own_session.start_keyring(unlocked=False)
     assert plugin.get("absent") is None
     for work in (plugin.keys, lambda: plugin.get(KEY), lambda: plugin.remove(KEY), lambda: plugin.put(KEY, "x")):
-        with pytest.raises(OSError, match="the keyring is locked"):
+        with pytest.raises(Error, match="the keyring is locked"):
             work()
 
 
