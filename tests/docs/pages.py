@@ -80,9 +80,8 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def store_blocks(store: str) -> list[Block]:
-    """The blocks that need a store: those of an operator, of CI files, of jobs. Its own suite, test_howto.py, runs them.
-
-    Its name stands behind the language: `console vault`.
+    """The blocks that need a store, whose name stands behind the language, as in `console vault`: those of an operator,
+    of CI files, of jobs. The store's own suite runs them, in test_howto.py.
     """
     return [block for page in PAGES for block in blocks(page) if block.info.endswith(f" {store}")]
 

@@ -132,6 +132,13 @@ def test_only_the_plugin_that_is_named_is_loaded(shell: Shell, scripted: Scripte
     assert shell("plugins").code == 0
 
 
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plug-in is installed; in a checkout all of them are."""
+    monkeypatch.setattr(plugins, "_entries", lambda _: [])
+
+
+@pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize(
     ("group", "option", "name", "hint"),
     [
@@ -143,9 +150,8 @@ def test_only_the_plugin_that_is_named_is_loaded(shell: Shell, scripted: Scripte
     ],
 )
 def test_the_hint_for_a_known_plugin_is_the_exact_command(
-    shell: Shell, group: str, option: str, name: str, hint: str, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, group: str, option: str, name: str, hint: str
 ) -> None:
-    monkeypatch.setattr(plugins, "_entries", lambda _: [])  # in a checkout all of them are installed
     role = "credential provider" if group == PROVIDERS else "cache backend"
     done = refused(shell("token", option, name), 3, f"there is no {role} ")
     assert done.hint == hint
