@@ -10,6 +10,7 @@ import pytest
 from support import Machine, Run, client
 from support.scripted import ScriptedServer
 
+from gc_credhelper import plugins
 from inputs.kit import CANARY, Shell, refused
 
 PROVIDERS = "gc_credhelper.credential_providers"
@@ -131,6 +132,13 @@ def test_only_the_plugin_that_is_named_is_loaded(shell: Shell, scripted: Scripte
     assert shell("plugins").code == 0
 
 
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plug-in is installed; in a checkout all of them are."""
+    monkeypatch.setattr(plugins, "_entries", lambda _: [])
+
+
+@pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize(
     ("group", "option", "name", "hint"),
     [
