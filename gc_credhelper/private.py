@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .errors import UsageError
 from .private_portable import STALE, PortableDir, Unsafe
 
 if sys.platform != "win32":
@@ -147,3 +148,24 @@ def sweep(directory: PrivateDir) -> None:
     for name, changed in directory.names().items():
         if name.endswith(".tmp") and changed < time.time() - STALE:
             directory.remove(name)
+
+
+def write_alone(path: str, text: str) -> None:
+    """Put a file in place that a user named, of mode 0600 and whole. UsageError when it cannot be written."""
+    target = Path(path)
+    part = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            with open(fd, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as e:
+        raise UsageError(
+            f"{path} cannot be written: {e.strerror}", hint="check the directory and who may write"
+        ) from None

@@ -244,6 +244,9 @@ SETTINGS = (
     Setting("slots", whole(1), "how many tokens the callers share, unless that is one for each client of the pool"),
     Setting("slot", whole(0), "which of the tokens this caller uses, when the CI system's job does not say"),
     Setting("strict", yes_or_no, "fail when the cache that machines share is down, in place of asking alone", "no"),
+    Setting(
+        "helper_hosts", items, "hosts that a helper answers for beside those of the region, each HOST or HOST:PORT"
+    ),
     Setting("client_cert", text, "a PEM file with the client certificate for mutual TLS"),
     Setting("client_key", text, "a PEM file with the key of client_cert, when that does not hold it"),
 )
