@@ -6,10 +6,8 @@ to the later steps of the same job, in the way that masks it where there is one.
 
 import json
 import os
-import re
 import secrets
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +18,11 @@ from .output import rfc3339
 from .plan import Inputs
 from .private import write_alone
 from .report import Report
-from .tokens import AccessToken
+from .tokens import AccessToken, is_b64token
 
-_PLAIN = re.compile(
-    r"[A-Za-z0-9._~+/=:-]+", re.ASCII
-)  # of which no shell, no workflow command and no parser makes more
 _AGENT_TIME = 10  # seconds that an agent's program gets
+_REDACTED = 6  # characters from which on Buildkite redacts a value
+_REPORT = 5120  # bytes of a dotenv report, unless an administrator of GitLab allows more
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +36,16 @@ class Handed:
     step_output: bool = False
     artifact: str | None = None
 
+    def __post_init__(self) -> None:
+        """UsageError for a token that these formats would mangle: nothing is escaped below, and nothing needs to be."""
+        if not is_b64token(self.token.value):
+            raise UsageError("the token has characters that this format cannot carry", hint="-o json")
+
     def pairs(self) -> dict[str, str]:
-        """The variables of the official tools. UsageError for a value that not everyone carries unchanged."""
+        """The variables of the official tools."""
         if self.where.is_divided:
             self.report.note("no spelling of this region serves both gc and Terraform; this is Terraform's")
-        found = variables(self.token.value, self.where)
-        for name, value in found.items():
-            if not _PLAIN.fullmatch(value):
-                raise UsageError(f"the value of {name} has characters that this format cannot carry", hint="-o json")
-        return found
+        return variables(self.token.value, self.where)
 
     def named(self, variable: str, what: str) -> str:
         """The path in a variable of the CI system; UsageError outside of it."""
@@ -105,10 +103,10 @@ def postman(handed: Handed) -> str:
 
 
 def archy(handed: Handed) -> str:
-    """Archy's options file, in YAML, which it reads in place of an environment."""
+    """The options file of Archy, which reads no environment: YAML, in which a token without quotes may be a number."""
     if not handed.where.row:
         raise UsageError("Archy knows the regions of Genesys Cloud only", hint="name a region")
-    lines = [f"authToken: {handed.token.value}", "authTokenIsClientCredentials: true"]
+    lines = [f'authToken: "{handed.token.value}"', "authTokenIsClientCredentials: true"]
     return "\n".join([*lines, f"location: {handed.where.row.domain}", ""])
 
 
@@ -117,8 +115,7 @@ def github(handed: Handed) -> str:
     variable = "GITHUB_OUTPUT" if handed.step_output else "GITHUB_ENV"
     path = handed.named(variable, "GitHub Actions")
     pairs = handed.pairs()
-    sys.stderr.write(f"::add-mask::{handed.token.value}\n")
-    sys.stderr.flush()
+    _mask(handed.token.value)
     if handed.step_output:
         pairs = {{TOKEN: "token", REGION: "region"}[name]: value for name, value in pairs.items()}
     end = f"gc-{secrets.token_hex(16)}"
@@ -126,9 +123,18 @@ def github(handed: Handed) -> str:
     return ""
 
 
+def _mask(value: str) -> None:
+    """On stderr, which the runner reads as well, since stdout may be captured into a variable."""
+    try:
+        with open(2, "wb", closefd=False) as stderr:
+            stderr.write(f"::add-mask::{value}\n".encode())
+    except OSError as e:
+        raise UsageError(f"the token cannot be masked: {e.strerror}", hint="leave standard error open") from None
+
+
 def azure(handed: Handed) -> str:
     """Logging commands of Azure Pipelines; a step that needs the token maps it into its environment."""
-    handed.named("AGENT_TEMPDIRECTORY", "Azure Pipelines")
+    handed.named("TF_BUILD", "Azure Pipelines")
     lines = [
         f"##vso[task.setvariable variable={name}{';issecret=true' if name == TOKEN else ''}]{value}"
         for name, value in handed.pairs().items()
@@ -139,13 +145,15 @@ def azure(handed: Handed) -> str:
 def circleci(handed: Handed) -> str:
     """Lines of BASH_ENV, which each later step of the job reads; CircleCI masks nothing that is made at run time."""
     path = handed.named("BASH_ENV", "CircleCI")
-    _append(path, env(handed), "BASH_ENV")
+    _append(path, env(handed), "BASH_ENV", make=True)
     return ""
 
 
 def buildkite(handed: Handed) -> str:
     """Has the agent redact the token, then set it for the later phases of the job."""
     handed.named("BUILDKITE_JOB_ID", "Buildkite")
+    if len(handed.token.value) < _REDACTED:
+        raise UsageError(f"Buildkite redacts nothing shorter than {_REDACTED} characters", hint="exec -- PROGRAM")
     _agent(["redactor", "add"], handed.token.value)
     _agent(["env", "set", "--input-format", "json", "-"], json.dumps(handed.pairs()))
     return ""
@@ -155,12 +163,18 @@ def gitlab(handed: Handed) -> str:
     """A file beside the checkout that only this user reads, for `. "$(…)"`; or, when asked for, a dotenv report."""
     project = handed.named("CI_PROJECT_DIR", "GitLab CI")
     if handed.artifact:
+        if len(text := dotenv(handed)) > _REPORT:
+            raise UsageError(f"GitLab refuses a dotenv report of more than {_REPORT} bytes", hint="leave it out")
         handed.report.warn("GitLab masks nothing of a dotenv report, and whoever may see the job can download it")
-        write_alone(handed.artifact, dotenv(handed))
+        write_alone(handed.artifact, text)
         return ""
     directory = Path(project + ".tmp")  # where GitLab puts variables of the kind file
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = directory / f"gc-credhelper-{handed.inputs.env('CI_JOB_ID') or 'job'}.env"
+    job = handed.inputs.env("CI_JOB_ID") or ""
+    path = directory / f"gc-credhelper-{job if job.isalnum() else 'job'}.env"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as e:
+        raise UsageError(f"{directory} cannot be made: {e.strerror}", hint="-o env --file PATH") from None
     write_alone(str(path), env(handed))
     return f"{path}\n"
 
@@ -170,16 +184,17 @@ def jenkins(handed: Handed) -> str:
     return dotenv(handed)
 
 
-def _append(path: str, text: str, variable: str) -> None:
-    """To a file of the CI system, which lives as long as the job."""
+def _append(path: str, text: str, variable: str, *, make: bool = False) -> None:
+    """To a file of the CI system, which lives as long as the job. `make`: it begins with whoever writes first."""
+    flags = os.O_RDWR | os.O_APPEND | (os.O_CREAT if make else 0)
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        with open(fd, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
-            file.write(text)
+        with open(os.open(path, flags, 0o600), "r+b", buffering=0) as file:  # noqa: PTH123  # a descriptor
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            begun = file.read(1) not in (b"", b"\n")  # by someone who left the line open
+            file.write(b"\n" * begun + text.encode())
     except OSError as e:
-        raise UsageError(
-            f"the file that {variable} names cannot be written: {e.strerror}", hint="is it mounted?"
-        ) from None
+        raise UsageError(f"the file of {variable} cannot be written: {e.strerror}", hint="is it mounted?") from None
 
 
 def _agent(words: list[str], stdin: str) -> None:
@@ -201,7 +216,7 @@ def _agent(words: list[str], stdin: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`render`: what goes to standard output. `for_file`: it holds the token, so that --file may take it."""
+    """`render`: what goes to standard output. `for_file`: a file of it is of use, so that --file may take it."""
 
     render: Callable[[Handed], str]
     for_file: bool = True
@@ -217,7 +232,7 @@ FORMATS = {
     "postman": Format(postman),
     "archy": Format(archy),
     "github": Format(github, for_file=False),
-    "azure": Format(azure),
+    "azure": Format(azure, for_file=False),
     "circleci": Format(circleci, for_file=False),
     "buildkite": Format(buildkite, for_file=False),
     "gitlab": Format(gitlab, for_file=False),

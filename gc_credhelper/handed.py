@@ -4,17 +4,25 @@ GENESYSCLOUD_ACCESS_TOKEN and GENESYSCLOUD_REGION are what the `gc` CLI and CX a
 ready token by any other name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from .env import FAMILIES
+from .plugins import Reference
 from .regions import Endpoints, Region, find
 
 TOKEN, REGION = "GENESYSCLOUD_ACCESS_TOKEN", "GENESYSCLOUD_REGION"
 CONSUMERS = ("terraform", "gc")
+_PROGRAMS = {"gc": "gc", "terraform": "terraform", "tofu": "terraform", "terragrunt": "terraform"}
 # Of these the two tools take no common spelling: gc knows no name with hyphens, CX as Code no domain.
 DIVIDED = ("me-central-1", "ap-northeast-3", "eu-central-2")
+
+
+def consumer_of(program: str) -> str | None:
+    """Which of the consumers a program is, by its name; None for any other, such as one that runs them."""
+    return _PROGRAMS.get(program.rpartition("/")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +60,14 @@ def variables(token: str, where: Where, consumer: str | None = None) -> dict[str
     return {TOKEN: token} | ({REGION: region} if region else {})
 
 
-def without_secrets(environ: Mapping[str, str], prefix: str | None) -> dict[str, str]:
+def without_secrets(environ: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, str]:
     """The environment without any client secret; the ids stay, so that a nested call finds the cached token.
 
-    `prefix`: of the provider env, when it has one.
+    `settings`: name the prefixes that the provider env reads, one for each client of a pool.
     """
-    secrets: Iterable[str] = [secret for _, secret in FAMILIES]
-    if prefix:
-        secrets = [*secrets, f"{prefix}CLIENT_SECRET"]
-    gone = {name + suffix for name in secrets for suffix in ("", "_FILE")}
+    written = [Reference.parse(one) for one in settings["provider"]]
+    prefixes = [settings.get("env.prefix"), *(one.reference for one in written if one.name == "env")]
+    names = [secret for _, secret in FAMILIES]
+    names += [f"{own.removesuffix('_')}_CLIENT_SECRET" for own in prefixes if own]
+    gone = {name + suffix for name in names for suffix in ("", "_FILE")}
     return {name: value for name, value in environ.items() if name not in gone}

@@ -151,13 +151,18 @@ def sweep(directory: PrivateDir) -> None:
 
 
 def write_alone(path: str, text: str) -> None:
-    """Put a file in place that a user named, of mode 0600 and whole. UsageError when it cannot be written."""
+    """Put a file in place that a user named, of mode 0600 and whole. UsageError when it cannot be written.
+
+    A link is replaced, not followed. What is no file stays: to root even /dev/null could be replaced.
+    """
     target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    part = target.with_name(f".{target.name[:200]}.{os.getpid()}.{os.urandom(4).hex()}.tmp") if target.name else target
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        if not target.name or (target.exists() and not target.is_file()):
+            raise UsageError(f"{path} is not a file that can be replaced", hint="name a file, new or old")
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with open(fd, "w", encoding="utf-8") as file:
+            with open(fd, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import time
 from typing import Self
 
@@ -48,8 +49,9 @@ def kept_warnings(directory: PrivateDir) -> tuple[float, list[str]]:
     try:
         kept = json.loads(directory.read(_NAME))
         at, lines = float(kept["at"]), kept["lines"]
-        if kept["version"] != _VERSION or not all(isinstance(line, str) for line in lines):
+        sound = math.isfinite(at) and isinstance(lines, list) and all(isinstance(line, str) for line in lines)
+        if kept["version"] != _VERSION or not sound:
             return 0.0, []
-    except (OSError, Unsafe, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, Unsafe, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return 0.0, []
     return at, lines[:_MOST]

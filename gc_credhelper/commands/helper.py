@@ -4,21 +4,24 @@ import argparse
 import os
 import shlex
 import shutil
+import stat
 import sys
+import tempfile
 from pathlib import Path
 
 from .. import output, protocols
 from ..app import App
 from ..cli import Parser, open_app
 from ..deadline import Deadline
-from ..errors import Error, UsageError
+from ..errors import UsageError
 from ..formats import FORMATS
 from ..plan import Inputs
+from ..protocols import Request, standard_input
 from ..quiet import Quiet
 from ..report import Report
 from ..settings import SETTINGS, Layer, nearest
-from ..tokens import is_b64token
-from .reject import reject
+from ..tokens import AccessToken
+from .reject import holder, reject
 
 PROTOCOLS = ("git", "bazel")
 _IMPATIENT = 8.0  # seconds; Bazel gives up after 10
@@ -28,73 +31,103 @@ _SHIM = "# a shim of gc-credhelper"
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     """`helper PROTOCOL [OPTIONS] OPERATION`, or `helper shim [OPTIONS] PATH`."""
     parser.usage = "gc-credhelper helper git|bazel [OPTIONS] OPERATION\n       gc-credhelper helper shim [OPTIONS] PATH"
-    parser.add_argument("protocol", nargs="?", help="git, bazel or shim")
-    parser.add_argument("operation", nargs="?", help="what the other tool asks; with shim, the path to write")
+    # Both are required: argparse of Python 3.11 takes an optional word for missing when an option stands before it.
+    parser.add_argument("protocol", help="git, bazel or shim")
+    parser.add_argument("operation", metavar="operation | path", help="what is asked, or the script to write")
     parser.add_argument("-o", "--output", metavar="FORMAT", help="with shim: a format of token -o; default raw")
     parser.add_argument("--protocol", dest="spoken", choices=PROTOCOLS, help="with shim: a protocol in place of -o")
     parser.add_shared()
-    options = parser.parse(argv)
+    try:
+        options = parser.parse(argv)
+    except UsageError:
+        if argv[:1] == ["git"] and argv[-1] == "get":
+            _quit(protocols.is_genesys(protocols.read_git(standard_input(Deadline(_IMPATIENT)))))
+        raise
     if options.protocol == "shim":
         return shim(options)
     if options.output or options.spoken:
         raise UsageError("-o and --protocol are for helper shim", hint="see gc-credhelper helper --help")
-    if options.protocol == "git":
-        return git(options, inputs, report)
-    if options.protocol == "bazel":
-        return bazel(options, inputs, report)
-    raise UsageError("no such protocol", hint=nearest(options.protocol or "", (*PROTOCOLS, "shim")))
+    if options.protocol not in PROTOCOLS:
+        raise UsageError("there is no such protocol", hint=nearest(options.protocol, (*PROTOCOLS, "shim")))
+    return (git if options.protocol == "git" else bazel)(options, inputs, report)
 
 
 def git(options: argparse.Namespace, inputs: Inputs, report: Report) -> int:
     """Of get, store and erase the first and the last; git has us ignore what else there may be."""
     if options.operation not in ("get", "erase"):
         return 0
-    request = protocols.read_git(sys.stdin.buffer.readline)
+    deadline = Deadline(_IMPATIENT)
+    request = protocols.read_git(standard_input(deadline))
+    ours = protocols.is_genesys(request)  # as far as can be said before the settings are read
     try:
         with Quiet(report) as quiet:
-            app = open_app(options, inputs, quiet)
-            quiet.keep_in(app.directory)
-            if not protocols.is_ours(request, app.endpoints, app.settings["helper_hosts"] or ()):
+            app = _opened(options, inputs, quiet)
+            ours = _is_ours(app, request)
+            if not ours:
                 return 0
+            deadline = _deadline(app, deadline)
             if options.operation == "erase":
-                if is_b64token(request.refused):
-                    reject(app, request.refused)
+                if request.refused and (there := holder(app, request.refused, deadline)):
+                    reject(there, request.refused, deadline)
                 return 0
-            token = app.source.token(deadline=_deadline(app))
-    except Error:
-        if options.operation == "get":
-            output.emit("quit=1\n")  # or git would ask on the terminal
+            token = _token(app, deadline)
+    except Exception:
+        _quit(ours and options.operation == "get")
         raise
     return output.emit(protocols.answer_git(token, request))
+
+
+def _quit(ours: bool) -> None:  # noqa: FBT001
+    """Or git would ask on the terminal. For hosts of others it goes on to its next helper."""
+    if ours:
+        output.emit("quit=1\n")
 
 
 def bazel(options: argparse.Namespace, inputs: Inputs, report: Report) -> int:
     """The one operation is get."""
     if options.operation != "get":
         raise UsageError("the operation of this protocol is get", hint="the caller says it: helper bazel get")
-    request = protocols.read_bazel(sys.stdin.buffer.read1)  # type: ignore[union-attr]
+    deadline = Deadline(_IMPATIENT)
+    request = protocols.read_bazel(standard_input(deadline))
+    if not request.host:
+        raise UsageError(
+            "standard input holds no object with the URI of a host", hint='{"uri": "https://api.mypurecloud.ie"}'
+        )
     with Quiet(report) as quiet:
-        app = open_app(options, inputs, quiet)
-        quiet.keep_in(app.directory)
-        if not protocols.is_ours(request, app.endpoints, app.settings["helper_hosts"] or ()):
+        app = _opened(options, inputs, quiet)
+        if not _is_ours(app, request):
             raise UsageError(
                 "the URI is not one of this region's",
                 hint="list other hosts in the setting helper_hosts of the profile",
             )
-        token = app.source.token(deadline=_deadline(app))
+        token = _token(app, _deadline(app, deadline))
     return output.emit(protocols.answer_bazel(token, request))
 
 
-def _deadline(app: App) -> Deadline:
-    seconds = app.settings["deadline"]
-    by_default = app.settings.origin("deadline").layer == Layer.DEFAULT
-    return Deadline(min(seconds, _IMPATIENT) if by_default else seconds)
+def _opened(options: argparse.Namespace, inputs: Inputs, quiet: Quiet) -> App:
+    app = open_app(options, inputs, quiet)
+    quiet.keep_in(app.directory)
+    return app
+
+
+def _is_ours(app: App, request: Request) -> bool:
+    return protocols.is_ours(request, app.endpoints, app.settings["helper_hosts"] or ())
+
+
+def _deadline(app: App, by_default: Deadline) -> Deadline:
+    if app.settings.origin("deadline").layer == Layer.DEFAULT:
+        return by_default
+    return Deadline(app.settings["deadline"])
+
+
+def _token(app: App, deadline: Deadline) -> AccessToken:
+    token = app.source.token(deadline=deadline)
+    app.leave_notes("raw", output.API_VERSIONS[0], hit=False)
+    return token
 
 
 def shim(options: argparse.Namespace) -> int:
     """Write the script. UsageError when the path is taken by something else."""
-    if not options.operation:
-        raise UsageError("no path was given", hint="gc-credhelper helper shim PATH")
     form = options.output or "raw"
     if form not in {*output.FORMATS, *FORMATS}:
         raise UsageError("there is no such output format (--output)", hint=nearest(form, {*output.FORMATS, *FORMATS}))
@@ -107,23 +140,47 @@ def shim(options: argparse.Namespace) -> int:
     for assignment in options.set:
         words += ["--set", assignment]
     rest = ' "$@"' if options.spoken else ""
-    text = f"#!/bin/sh\nexec {shlex.join([_program(), *words])}{rest} {_SHIM}\n"
-    path = Path(options.operation)
-    try:
-        if path.exists() and _SHIM not in path.read_text("utf-8", "replace"):
-            raise UsageError(f"{path} is there already, and is no shim", hint="delete it, or choose another path")
-        part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "w", encoding="utf-8") as file:  # noqa: PTH123
-            os.chmod(part, 0o755)  # noqa: PTH101, S103  # whatever the umask: others run it, and it holds no secret
-            file.write(text)
-        part.replace(path)
-    except OSError as e:
-        raise UsageError(f"{path} cannot be written: {e.strerror}", hint="check the directory") from None
+    _write(Path(options.operation), f"#!/bin/sh\nexec {shlex.join([*_program(), *words])}{rest} {_SHIM}\n")
     return 0
 
 
-def _program() -> str:
-    """The command as it was called, so that a shim outlives an upgrade."""
-    called = Path(sys.argv[0])
-    found = str(called) if called.name.startswith("gc-credhelper") else shutil.which("gc-credhelper")
-    return str(Path(found or "gc-credhelper").absolute())
+def _program() -> list[str]:
+    """The command as people call it, so that a shim outlives an upgrade: a link in PATH before what it leads to."""
+    called, found = Path(sys.argv[0]), shutil.which("gc-credhelper")
+    if called.name != "gc-credhelper" or not called.is_file():
+        return [str(Path(found).absolute())] if found else [sys.executable, "-m", "gc_credhelper"]
+    is_same = found and called.samefile(found)
+    return [str(Path(found if found and is_same else called).absolute())]
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it at once. Of mode 0755 whatever the umask: others run it, and it holds no secret."""
+    try:
+        if not _is_free(path):
+            raise UsageError(f"{path} is there already, and is no shim", hint="delete it, or choose another path")
+        fd, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        try:
+            with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+                file.write(text)
+                file.flush()
+                os.fsync(fd)
+            Path(part).chmod(0o755)
+            Path(part).replace(path)
+        except BaseException:
+            Path(part).unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as e:
+        why = e.strerror if isinstance(e, OSError) else "no such path can be"
+        raise UsageError(f"{path} cannot be written: {why}", hint="check the directory") from None
+
+
+def _is_free(path: Path) -> bool:
+    """Is nothing there, or an earlier shim?"""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return True
+    if not stat.S_ISREG(status.st_mode) or status.st_size > protocols.LIMIT:
+        return False
+    lines = path.read_bytes().splitlines()
+    return lines[:1] == [b"#!/bin/sh"] and lines[-1].endswith(_SHIM.encode())

@@ -45,13 +45,13 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
         seconds = min(seconds, _IMPATIENT.get(options.output, seconds))
     token = app.source.token(refresh=options.refresh, deadline=Deadline(seconds))
     form = "bare" if options.no_newline else options.output
-    fast = form in output.RENDERERS and not options.file and not options.refresh and not options.verbose
+    fast = form in output.RENDERERS and options.file is None and not options.refresh and not options.verbose
     app.leave_notes(form, api_version, hit=fast)
     if form in output.RENDERERS:
         answer = output.RENDERERS[form](token, api_version)
     else:
         answer = _rendered(FORMATS[form], token, app, options)
-    if options.file:
+    if options.file is not None:
         write_alone(options.file, answer)
         return 0
     return output.emit(answer)
@@ -74,8 +74,11 @@ def _check(options: argparse.Namespace) -> None:
     ):
         if given and options.output != form:
             raise UsageError(f"{name} is for -o {form} only", hint=f"leave it out, or ask for -o {form}")
+    for name, path in (("--file", options.file), ("--downloadable-artifact", options.downloadable_artifact)):
+        if path == "":
+            raise UsageError(f"{name} names no file", hint="is the variable set that you gave it?")
     if options.file and options.output in FORMATS and not FORMATS[options.output].for_file:
-        raise UsageError(f"-o {options.output} knows its own file", hint="leave --file out")
+        raise UsageError(f"-o {options.output} is of no use in a file", hint="leave --file out")
     if options.output == "archy" and not options.file:
         raise UsageError(
             "Archy reads a file", hint="-o archy --file options.yaml; then archy … --optionsFile options.yaml"
@@ -85,10 +88,10 @@ def _check(options: argparse.Namespace) -> None:
 def asked_api_version(inputs: Inputs, given: str | None) -> str:
     """What --api-version says, else KUBERNETES_EXEC_INFO, else v1 (kubernetes.io, client-go credential plugins)."""
     if given:
-        versions = {one.rpartition("/")[2]: one for one in output.API_VERSIONS}
-        if given.rpartition("/")[2] not in versions:
-            raise UsageError("there is no such version of ExecCredential (--api-version)", hint="v1 or v1beta1")
-        return versions[given.rpartition("/")[2]]
+        for version in output.API_VERSIONS:
+            if given in (version, version.rpartition("/")[2]):
+                return version
+        raise UsageError("there is no such version of ExecCredential (--api-version)", hint="v1 or v1beta1")
     info = inputs.env("KUBERNETES_EXEC_INFO")
     if info is None:
         return output.API_VERSIONS[0]
