@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Two processes: the races start many more of their own.
 TESTS := -n 2 --dist loadgroup
 
-.PHONY: help demo test system check lint types soak bench docs clean
+.PHONY: help demo test system clients check lint types soak bench docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,7 +26,7 @@ $(VENV)/dev: $(VENV)/core
 demo: $(VENV)/core ## print an ExecCredential, obtained over HTTP from the sandbox
 	@$(BIN)/gc-credhelper sandbox -- $(BIN)/gc-credhelper token
 
-test: system lint types ## everything that CI runs
+test: system lint types clients ## everything that CI runs
 	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
 	for provider in $(PROVIDERS); do (cd $$provider && $(CURDIR)/$(BIN)/python -m pytest $(TESTS)) || exit; done
 
@@ -35,6 +35,9 @@ system: ## programs that the tests need, with apt-get where that is allowed
 
 check: $(VENV)/dev ## the tests alone, without coverage
 	$(BIN)/python -m pytest $(TESTS)
+
+clients: $(VENV)/dev ## the other tools that the tests of callers run
+	$(BIN)/python tools/clients.py
 
 lint: $(VENV)/dev ## ruff and the layers
 	$(BIN)/ruff check .

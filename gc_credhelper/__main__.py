@@ -26,7 +26,7 @@ def hit(argv: "list[str]", environ: "dict[bytes, bytes]") -> "int | None":
         entry = tokens.load(filestore.read(store, known.key + ".token").decode("latin-1"), known.key)
     except (OSError, filestore.Unsafe):
         return None
-    render = output.FORMATS.get(known.format)
+    render = output.RENDERERS.get(known.format)
     if entry is None or entry[1] != mark or render is None:
         return None
     token = entry[0]
@@ -67,6 +67,12 @@ def main() -> int:
         return start()
     except KeyboardInterrupt:
         return 130  # as a shell says it; most of a run's time goes into imports, outside of cli.main
+
+
+def git() -> int:
+    """Entry point of `git-credential-gc`, which git runs for `credential.helper = gc`."""
+    sys.argv[1:1] = ["helper", "git"]
+    return main()
 
 
 def start() -> int:

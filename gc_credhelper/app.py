@@ -25,6 +25,8 @@ from .source import TokenSource
 
 if TYPE_CHECKING:
     from .exchange import TokenExchanger
+    from .platform import Platform
+    from .transport import Transport
 
 
 class App:
@@ -36,6 +38,7 @@ class App:
         self.report = report
         self._flags = flags
         self._id_is_learned = False
+        self.caller = 0  # set by a command whose caller may repeat it at once when it fails
         rows = {row.name: row for row in SETTINGS}
         layers = Layers(inputs, flags)
         pool = layers.one(rows["provider"]).value
@@ -148,7 +151,7 @@ class App:
     def source(self) -> TokenSource:
         """The use case, with everything that it is handed. UsageError for a region that is not known."""
         _ = self.endpoints  # before any store is asked
-        fetch = Fetch(lambda: self.provider, self.exchanger, self.pinned, self.report)
+        fetch = Fetch(lambda: self.provider, self.exchanger, self.pinned, self.report, self.caller)
 
         def find(deadline: Deadline) -> Entry:
             known = fetch.known_client_id(deadline)
@@ -167,8 +170,21 @@ class App:
         )
 
     def exchanger(self) -> "TokenExchanger":
-        """One to the token endpoint. UsageError when the client certificate has no key, or a key no certificate."""
-        from .exchange import TokenExchanger  # these take longer than all the rest of a run that needs none
+        """One to the token endpoint. UsageError for a client certificate's key without a certificate."""
+        from .exchange import TokenExchanger  # its imports take longer than all the rest of a run that needs none
+
+        where, client_auth = self.endpoints, self.settings["client_auth"]
+        return TokenExchanger(where.token_url, client_auth, where.decided_by, self._transport(), self.report)
+
+    def platform(self) -> "Platform":
+        """The Platform API. UsageError when nothing says where it is."""
+        from .platform import Platform
+
+        if self.endpoints.api_url is None:
+            raise UsageError("the Platform API of this token_url is not known", hint="set api_url")
+        return Platform(self.endpoints.api_url, self._transport())
+
+    def _transport(self) -> "Transport":
         from .transport import Transport
 
         certificate, key = (
@@ -176,9 +192,7 @@ class App:
         )
         if key and not certificate:
             raise UsageError(f"client_key ({self.settings.origin('client_key')}) is set, but client_cert is not")
-        transport = Transport((certificate, key) if key else certificate)
-        where, client_auth = self.endpoints, self.settings["client_auth"]
-        return TokenExchanger(where.token_url, client_auth, where.decided_by, transport, self.report)
+        return Transport((certificate, key) if key else certificate)
 
     def entry(self, client_id: str) -> Entry:
         """Everything under the key of that client."""

@@ -21,6 +21,9 @@ from .settings import SETTINGS, Setting, nearest, spoken
 
 COMMANDS = {
     "token": "print a valid token",
+    "exec": "run a program with a valid token in its environment",
+    "reject": "hear that the API refused a token, and keep it away",
+    "helper": "speak the credential-helper protocol of another tool",
     "status": "show the settings with their origin, and the cached tokens",
     "forget": "delete a cached token, or all of them",
     "store": "put a client id and secret where a provider finds them",

@@ -75,6 +75,7 @@ class Entry:
         self.far = far
         self.whose = whose
         self.key = key = whose.key
+        self._directory = directory
         self.gate = Gate(directory, key)
         self.rejections = Rejections(directory, key, report)
         self._caches = caches
@@ -82,6 +83,10 @@ class Entry:
         self._report = report
         beyond_process = far or any(name != "memory" for name, _ in caches)
         self._lock = LocalLock(directory if beyond_process else None, key, report) if caches or far else None
+
+    def alone(self) -> "Entry":
+        """The same client with no cache; its gate still binds."""
+        return Entry(self.whose, [], self._directory, self._report)
 
     @property
     def shared(self) -> bool:

@@ -76,7 +76,8 @@ class TokenExchanger:
 
     def _once(self, credentials: ClientCredentials, deadline: Deadline) -> AccessToken:
         started = time.time()
-        answer = self._transport.post(self._url, grant(credentials, self._client_auth), deadline)
+        fill = grant(credentials, self._client_auth)
+        answer = self._transport.send("POST", self._url, fill, deadline, "the token request")
         if answer.status == HTTPStatus.OK:
             return self._token(answer, started)
         raise self._refusal(answer, credentials)

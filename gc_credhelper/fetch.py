@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .credentials import ClientCredentials, check_client_id
 from .deadline import Deadline
 from .entry import Entry
-from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited
+from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited, TemporaryError
 from .gate import secret_bits
 from .lease import Caller
 from .record import Refusal
@@ -35,12 +35,16 @@ class Fetch:
         exchanger: Callable[[], "TokenExchanger"],
         pinned: str | None,
         report: Report,
+        caller: int = 0,
     ) -> None:
-        """`provider`, `exchanger`: build them when asked. `pinned`: the client id that a setting names, if one does."""
+        """`provider`, `exchanger`: build them when asked. `pinned`: the client id that a setting names, if one does.
+        `caller`: a process that may repeat a failing call at once; 0 where that is not known.
+        """
         self._provider = provider
         self._exchanger = exchanger
         self._pinned = pinned
         self._report = report
+        self._caller = caller
         self._held: tuple[float, ClientCredentials] | None = None
 
     def known_client_id(self, deadline: Deadline) -> str | None:
@@ -92,10 +96,16 @@ class Fetch:
             raise ClientChanged(credentials.client_id)
         exchanger = self._exchanger()
         entry.gate.check(credentials.client_secret, exchanger.decided_by)
+        if self._caller:
+            entry.gate.check_caller(self._caller)
         try:
             token = exchanger.exchange(credentials, deadline, entry.gate.rate_limited)
         except InvalidClient as e:
             entry.gate.refused(credentials.client_secret, e)
+            raise
+        except TemporaryError:
+            if self._caller:
+                entry.gate.failed(self._caller)
             raise
         entry.gate.open()
         self._report.note(f"a new token was issued; it lives {token.lifetime:.0f} s")

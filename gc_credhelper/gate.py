@@ -2,7 +2,8 @@
 
 A rate limit binds everyone for the time that the server asked for. A refused secret binds only callers with the same
 secret, known by a salt and 32 bits of its HMAC-SHA-256: too few to search for the secret by, enough that a mended one
-opens the gate at once. It never delays a caller who holds a valid token.
+opens the gate at once. A failure that may pass binds for seconds, and only the same caller: some repeat a failing
+helper at once, five times and more. The gate never delays a caller who holds a valid token.
 """
 
 import hashlib
@@ -12,12 +13,13 @@ import time
 from typing import Any
 
 from .credentials import Secret
-from .errors import InvalidClient, RateLimited
+from .errors import InvalidClient, RateLimited, TemporaryError
 from .private import PrivateDir
 from .private_portable import Unsafe
 
 MOST_RATE = 300  # seconds, whatever a header or a record says
 MOST_REFUSED = 60
+MOST_FAILED = 5
 STATUSES = (400, 401, 403)  # that come with invalid_client; a record is input
 _UNTOLD = 10  # seconds for a rate limit that came without a time to wait
 
@@ -44,6 +46,22 @@ class Gate:
         if left and salt.isascii() and status in STATUSES and bits == secret_bits(secret, salt):
             ago = f"{MOST_REFUSED - left:.0f} s ago; the server is not asked again yet"
             raise InvalidClient.said(f"{status}, invalid_client, said {ago}", decided_by, int(status))
+
+    def check_caller(self, caller: int) -> None:
+        """TemporaryError when a token request for the same process failed a moment ago."""
+        record = self._read()
+        left = self._left(record, MOST_FAILED) if record.get("kind") == "failed" else 0.0
+        if left and record.get("caller") == caller:
+            raise TemporaryError(
+                f"a token request for this caller failed {MOST_FAILED - left:.0f} s ago; it is not repeated yet",
+                hint=f"try again in {left:.0f} s",
+                retry_after=left,
+            )
+
+    def failed(self, caller: int) -> None:
+        """Close it for that process. A rate limit, which binds everyone, stays."""
+        if not self.wait():
+            self._write({"kind": "failed", "seconds": MOST_FAILED, "caller": caller})
 
     def rate_limited(self, error: RateLimited) -> None:
         """Close it for everyone."""

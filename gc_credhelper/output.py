@@ -34,22 +34,46 @@ def raw(token: AccessToken, _: str) -> str:
     return token.value + "\n"
 
 
+def bare(token: AccessToken, _: str) -> str:
+    """The token alone, for callers that would take a line feed for a part of it."""
+    return token.value
+
+
 def header(token: AccessToken, _: str) -> str:
     """An HTTP header line (RFC 6750 §2.1)."""
     return f"Authorization: Bearer {token.value}\n"
 
 
 def json(token: AccessToken, _: str) -> str:
-    """The names of RFC 6749 §5.1; `expires_in` counts from now, `expires_at` is RFC 3339, both as reported."""
+    """The names of RFC 6749 §5.1; `expires_in` counts from now, `expires_at` is RFC 3339, all as reported."""
     expiry = token.reported_expiry
     left = max(0, expiry - int(time.time()))
     return (
         f'{{"access_token":"{token.value}","token_type":"{token.type}","expires_in":{left},'
-        f'"expires_at":"{rfc3339(expiry)}"}}\n'
+        f'"expires_at":"{rfc3339(expiry)}","expires_at_epoch":{expiry}}}\n'
     )
 
 
-FORMATS = {"exec-credential": exec_credential, "raw": raw, "header": header, "json": json}
+def headers(token: AccessToken, _: str) -> str:
+    """A flat map of HTTP headers, as tools for the Model Context Protocol take it."""
+    return f'{{"Authorization":"Bearer {token.value}"}}\n'
+
+
+def bazel(token: AccessToken, _: str) -> str:
+    """The answer of EngFlow's credential helper specification; Bazel takes no fractions of a second."""
+    expires = rfc3339(token.reported_expiry)
+    return f'{{"headers":{{"Authorization":["Bearer {token.value}"]}},"expires":"{expires}"}}\n'
+
+
+FORMATS = {
+    "exec-credential": exec_credential,
+    "raw": raw,
+    "header": header,
+    "json": json,
+    "headers": headers,
+    "bazel": bazel,
+}
+RENDERERS = {**FORMATS, "bare": bare}  # what a note may name
 
 
 def emit(text: str) -> int:

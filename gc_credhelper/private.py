@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import Error
+from .errors import Error, UsageError
 from .private_portable import STALE, PortableDir, Unsafe
 
 if sys.platform != "win32":
@@ -150,3 +150,29 @@ def sweep(directory: PrivateDir) -> None:
     for name, changed in directory.names().items():
         if name.endswith(".tmp") and changed < time.time() - STALE:
             directory.remove(name)
+
+
+def write_alone(path: str, text: str) -> None:
+    """Put a file in place that a user named, of mode 0600 and whole. UsageError when it cannot be written.
+
+    A link is replaced, not followed. What is no file stays: to root even /dev/null could be replaced.
+    """
+    target = Path(path)
+    part = target.with_name(f".{target.name[:200]}.{os.getpid()}.{os.urandom(4).hex()}.tmp") if target.name else target
+    try:
+        if not target.name or (target.exists() and not target.is_file()):
+            raise UsageError(f"{path} is not a file that can be replaced", hint="name a file, new or old")
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(fd, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as e:
+        raise UsageError(
+            f"{path} cannot be written: {e.strerror}", hint="check the directory and who may write"
+        ) from None

@@ -158,6 +158,16 @@ def items(raw: object) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts)
 
 
+def hosts(raw: object) -> tuple[str, ...]:
+    """Host names in small letters, each with or without a port."""
+    found = tuple(one.lower() for one in items(raw))
+    if not all(
+        re.fullmatch(r"([a-z0-9_-]+\.)*[a-z0-9_-]+(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?", one) for one in found
+    ):
+        raise ValueError("must be host names, each HOST or HOST:PORT, without https://")
+    return found
+
+
 def argv(raw: object) -> tuple[str, ...]:
     """A command: a list, or a text that is split as a shell would; no shell runs it."""
     try:
@@ -249,6 +259,7 @@ SETTINGS = (
     Setting("slots", whole(1), "how many tokens the callers share, unless that is one for each client of the pool"),
     Setting("slot", whole(0), "which of the tokens this caller uses, when the CI system's job does not say"),
     Setting("strict", yes_or_no, "fail when the cache that machines share is down, in place of asking alone", "no"),
+    Setting("helper_hosts", hosts, "more hosts that a helper answers for, each HOST or HOST:PORT"),
     Setting("client_cert", text, "a PEM file with the client certificate for mutual TLS"),
     Setting("client_key", text, "a PEM file with the key of client_cert, when that does not hold it"),
 )

@@ -101,13 +101,28 @@ class TokenSource:
         """
         deadline = deadline or Deadline(self._seconds)
         min_ttl = self._min_ttl if min_ttl is None else min_ttl
-        for _ in range(_CLIENTS):
-            entry = self.entry(deadline)
+
+        def get(entry: Entry) -> AccessToken:
             wish = Wish(min_ttl, refresh=refresh)
             if refresh and (old := entry.read()):
                 wish = Wish(min_ttl, min(old.issued_at, self._clock()), refresh=True)
+            return self._token(entry, wish, deadline)
+
+        return self._of_its_client(get, deadline)
+
+    def own(self, deadline: Deadline | None = None) -> AccessToken:
+        """A token for this caller alone, from one exchange, which is stored nowhere. Raises what `token` does."""
+        deadline = deadline or Deadline(self._seconds)
+        wish = Wish(self._min_ttl)
+        return self._of_its_client(
+            lambda entry: self._checked(self._fetched(entry.alone(), wish, deadline), wish), deadline
+        )
+
+    def _of_its_client(self, get: Callable[[Entry], AccessToken], deadline: Deadline) -> AccessToken:
+        """What `get` gives for the client that the provider holds now."""
+        for _ in range(_CLIENTS):
             try:
-                return self._token(entry, wish, deadline)
+                return get(self.entry(deadline))
             except ClientChanged as e:
                 self._report.note("the provider holds another client than at its last read")
                 self._entry = self._reopen(e.client_id)

@@ -48,21 +48,23 @@ class Transport:
     def __init__(self, certificate: str | tuple[str, str] | None = None) -> None:
         self._certificate = certificate
 
-    def post(self, url: str, fill: Fill, deadline: Deadline) -> Answer:
-        """One attempt. `fill`: writes headers and body at the last moment, so that no variable of ours holds a secret.
+    def send(self, method: str, url: str, fill: Fill, deadline: Deadline, what: str) -> Answer:
+        """One attempt at `what`. `fill` writes headers and body at the last moment: no variable holds a secret.
 
         TemporaryError when the network failed, TokenError when the answer is not HTTP, UsageError when our side of TLS
         or proxy is wrong.
         """
         most = deadline.share(most=CONNECT + READ)
-        return most.run(lambda: self._post(url, fill, most), "the token request")
+        return most.run(lambda: self._send(method, url, fill, most), what)
 
-    def _post(self, url: str, fill: Fill, deadline: Deadline) -> Answer:
+    def _send(self, method: str, url: str, fill: Fill, deadline: Deadline) -> Answer:
         timeout = (max(0.001, min(CONNECT, deadline.left())), max(0.001, min(READ, deadline.left())))
         try:
             with (
                 self._session(url) as session,
-                session.post(url, auth=fill, timeout=timeout, allow_redirects=False, stream=True) as response,
+                session.request(
+                    method, url, auth=fill, timeout=timeout, allow_redirects=False, stream=True
+                ) as response,
             ):
                 body = b""
                 for part in response.iter_content(8192):

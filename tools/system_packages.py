@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-PROGRAMS = {"dbus-daemon": "dbus", "gnome-keyring-daemon": "gnome-keyring"}
+PROGRAMS = {"dbus-daemon": "dbus", "gnome-keyring-daemon": "gnome-keyring", "fish": "fish"}
 QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
 

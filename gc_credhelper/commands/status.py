@@ -18,6 +18,7 @@ from ..errors import Error, UsageError
 from ..plan import Inputs, cache_home, decode
 from ..plugins import Reference, known_names
 from ..private import reason
+from ..quiet import kept_warnings
 from ..rejections import Rejections
 from ..report import Report, one_line
 from ..settings import Layer, Origin, Setting, argv, nearest
@@ -40,6 +41,9 @@ def run(parser: Parser, words: list[str], inputs: Inputs, report: Report) -> int
     for name in unknown_variables(app, known):
         hint = NO_SECRET if looks_secret(name) else nearest(name, known)
         report.warn(f"there is no setting for the variable {name}: {hint}")
+    at, lines = kept_warnings(app.directory)
+    for line in lines:
+        report.warn(f"a helper warned {span(max(0, int(time.time() - at)))} ago: {line}")
     if options.json:
         return output.emit(json.dumps({"settings": rows, "entries": entries}) + "\n")
     for row in entries:

@@ -1,33 +1,100 @@
 """`token`: print a valid token. The main job."""
 
+import argparse
 import json
+import os
 
 from .. import output
+from ..app import App
 from ..cli import Parser, open_app
 from ..deadline import Deadline
 from ..errors import UsageError
+from ..formats import FORMATS, Format, Handed
+from ..handed import Where
 from ..plan import Inputs
+from ..private import write_alone
 from ..report import Report
-from ..settings import nearest
+from ..settings import Layer, nearest
+from ..tokens import AccessToken
+
+_FOR_CALLERS = ("exec-credential", "headers", "bazel")  # some of whom repeat a failing helper at once
+_IMPATIENT = {"bazel": 8.0, "headers": 8.0}  # seconds; the callers of these formats give up after 10
 
 
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     """Cached or fresh, in the format that was asked for."""
-    parser.add_argument("-o", "--output", default="exec-credential", metavar="FORMAT", help=", ".join(output.FORMATS))
+    names = [*output.FORMATS, *FORMATS]
+    parser.add_argument("-o", "--output", default="exec-credential", metavar="FORMAT", help=", ".join(names))
     parser.add_argument("--refresh", action="store_true", help="skip the cache and replace the entry")
+    parser.add_argument("--file", metavar="PATH", help="write the answer into a file of mode 0600, and print nothing")
+    parser.add_argument("--no-newline", action="store_true", help="with -o raw: nothing but the token")
+    parser.add_argument("--api-version", metavar="VERSION", help="with -o exec-credential: v1 or v1beta1")
+    parser.add_argument("--step-output", action="store_true", help="with -o github: an output of the step")
+    parser.add_argument(
+        "--downloadable-artifact", metavar="PATH", help="with -o gitlab: a dotenv report, which others can download"
+    )
     parser.add_shared()
     options = parser.parse(argv)
-    if options.output not in output.FORMATS:
-        raise UsageError("there is no such output format (--output)", hint=nearest(options.output, output.FORMATS))
-    api_version = asked_api_version(inputs) if options.output == "exec-credential" else output.API_VERSIONS[0]
+    if options.output not in names:
+        raise UsageError("there is no such output format (--output)", hint=nearest(options.output, names))
+    _check(options)
+    api_version = output.API_VERSIONS[0]
+    if options.output == "exec-credential":
+        api_version = asked_api_version(inputs, options.api_version)
     app = open_app(options, inputs, report)
-    token = app.source.token(refresh=options.refresh, deadline=Deadline(app.settings["deadline"]))
-    app.leave_notes(options.output, api_version, hit=not options.refresh and not options.verbose)
-    return output.emit(output.FORMATS[options.output](token, api_version))
+    app.caller = os.getppid() if options.output in _FOR_CALLERS else 0
+    seconds = app.settings["deadline"]
+    if app.settings.origin("deadline").layer == Layer.DEFAULT:
+        seconds = min(seconds, _IMPATIENT.get(options.output, seconds))
+    token = app.source.token(refresh=options.refresh, deadline=Deadline(seconds))
+    form = "bare" if options.no_newline else options.output
+    fast = form in output.RENDERERS and options.file is None and not options.refresh and not options.verbose
+    app.leave_notes(form, api_version, hit=fast)
+    if form in output.RENDERERS:
+        answer = output.RENDERERS[form](token, api_version)
+    else:
+        answer = _rendered(FORMATS[form], token, app, options)
+    if options.file is not None:
+        write_alone(options.file, answer)
+        return 0
+    return output.emit(answer)
 
 
-def asked_api_version(inputs: Inputs) -> str:
-    """What the caller says in KUBERNETES_EXEC_INFO, else v1 (kubernetes.io, client-go credential plugins)."""
+def _rendered(form: Format, token: AccessToken, app: App, options: argparse.Namespace) -> str:
+    handed = Handed(
+        token, Where.of(app.endpoints), app.inputs, app.report, options.step_output, options.downloadable_artifact
+    )
+    return form.render(handed)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """UsageError for an option that says nothing about the format that was asked for."""
+    for name, form, given in (
+        ("--no-newline", "raw", options.no_newline),
+        ("--api-version", "exec-credential", options.api_version),
+        ("--step-output", "github", options.step_output),
+        ("--downloadable-artifact", "gitlab", options.downloadable_artifact),
+    ):
+        if given and options.output != form:
+            raise UsageError(f"{name} is for -o {form} only", hint=f"leave it out, or ask for -o {form}")
+    for name, path in (("--file", options.file), ("--downloadable-artifact", options.downloadable_artifact)):
+        if path == "":
+            raise UsageError(f"{name} names no file", hint="is the variable set that you gave it?")
+    if options.file and options.output in FORMATS and not FORMATS[options.output].for_file:
+        raise UsageError(f"-o {options.output} is of no use in a file", hint="leave --file out")
+    if options.output == "archy" and not options.file:
+        raise UsageError(
+            "Archy reads a file", hint="-o archy --file options.yaml; then archy … --optionsFile options.yaml"
+        )
+
+
+def asked_api_version(inputs: Inputs, given: str | None) -> str:
+    """What --api-version says, else KUBERNETES_EXEC_INFO, else v1 (kubernetes.io, client-go credential plugins)."""
+    if given:
+        for version in output.API_VERSIONS:
+            if given in (version, version.rpartition("/")[2]):
+                return version
+        raise UsageError("there is no such version of ExecCredential (--api-version)", hint="v1 or v1beta1")
     info = inputs.env("KUBERNETES_EXEC_INFO")
     if info is None:
         return output.API_VERSIONS[0]

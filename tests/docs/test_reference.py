@@ -10,7 +10,7 @@ from support import Machine, client
 from support.scripted import ScriptedServer, http, token
 
 import gc_credhelper
-from gc_credhelper import cli, errors, output
+from gc_credhelper import cli, errors, formats, output
 from gc_credhelper.app import token_source
 from gc_credhelper.plugins import BUILT_IN, CACHES, PROVIDERS, known_names, load
 from gc_credhelper.regions import REGIONS
@@ -27,6 +27,7 @@ NOT_VARIABLES = {
     "CLIENT_ID",  # a name inside a file
     "CLIENT_SECRET",
     "CERTIFICATE_REQUIRED",  # a reason of OpenSSL
+    "O_CLOEXEC",  # a flag of open(2)
 }
 
 
@@ -86,7 +87,7 @@ def test_every_exit_code_has_a_section_that_says_what_to_do() -> None:
 
 def test_every_output_format_is_listed_and_has_a_section() -> None:
     page = REFERENCE / "output-formats.md"
-    assert column(tables(page)[0]) == [*output.FORMATS] == [*sections(page)]
+    assert column(tables(page)[0]) == [*output.FORMATS, *formats.FORMATS] == [*sections(page)]
     assert all(f"`{version}`" in page.read_text(encoding="utf-8") for version in output.API_VERSIONS)
 
 

@@ -22,7 +22,9 @@ NOT_RUN = {
     "docs/how-to/vault-kubernetes.md",
 }
 OF_STORES = {f"{kind} {store}" for store in STORES for kind in ("sh", "console", "yaml", "groovy", "json", "toml")}
-KNOWN = OF_STORES | {"console", "sh", "python", "toml", "json", "yaml", "text", "", "sh not-run", "python not-run"}
+OF_CALLERS = {"bash", "groovy", "hcl", "ini", "java", "js", "make", "py"}  # tests/callers runs these
+KNOWN = OF_STORES | OF_CALLERS | {"console", "sh", "python", "toml", "json", "yaml", "text", ""}
+KNOWN |= {"sh not-run", "python not-run"}
 
 
 def session(page: Path) -> list[Step]:

@@ -122,7 +122,7 @@ def test_a_secret_in_a_variable_of_ours_is_not_repeated(shell: Shell, row: objec
         (["token", "--cache-dir", "x"], "--set cache_dir=VALUE"),
         (["token", "--client-id=x"], "--set client_id=VALUE"),
         (["token", "-o", "jsn"], "did you mean json?"),
-        (["token", "-o", "yaml"], "known: exec-credential"),
+        (["token", "-o", "yaml"], "known: archy, azure"),
         (["token", "--set", "regoin=x"], "did you mean region?"),
         (["token", "--set", "valt.addr=x"], "did you mean vault?"),
         (["token", "--set", "vault.addr=x"], "vault is not in use here"),

@@ -24,6 +24,7 @@ VALUES = {  # as written, and as `status` shows it
     "slots": ("4", "4"),
     "slot": ("2", "2"),
     "strict": ("yes", "yes"),
+    "helper_hosts": ("api.example.org:8443", "api.example.org:8443"),
     "client_cert": ("cert.pem", "cert.pem"),
     "client_key": ("key.pem", "key.pem"),
 }

@@ -33,7 +33,12 @@ CREDENTIALS = ClientCredentials(ScriptedServer.client_id, Secret(ScriptedServer.
 
 def post(server: ScriptedServer) -> Answer:
     """One attempt, and no more."""
-    return Transport().post(server.token_url, grant(CREDENTIALS, "basic"), Deadline(GUARD))
+    return send(server.token_url)
+
+
+def send(url: str) -> Answer:
+    """The same to any URL."""
+    return Transport().send("POST", url, grant(CREDENTIALS, "basic"), Deadline(GUARD), "the token request")
 
 
 def failure(work: Callable[[], object]) -> Error | None:
@@ -288,13 +293,13 @@ def test_a_cut_is_told_from_what_is_not_http() -> None:
 @pytest.mark.parametrize("host", ["a" * 70 + ".com", "a..b.com"])
 def test_a_host_that_no_name_can_be_is_a_wrong_setting(host: str) -> None:
     with pytest.raises(UsageError, match="no request can be made"):
-        Transport().post(f"https://{host}/oauth/token", grant(CREDENTIALS, "basic"), Deadline(GUARD))
+        send(f"https://{host}/oauth/token")
 
 
 def test_a_proxy_that_no_name_can_be_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://..:1")
     with pytest.raises(UsageError):
-        Transport().post("https://login.invalid/oauth/token", grant(CREDENTIALS, "basic"), Deadline(GUARD))
+        send("https://login.invalid/oauth/token")
 
 
 def test_a_program_that_debugs_its_http_does_not_print_our_headers(

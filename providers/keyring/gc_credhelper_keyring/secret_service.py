@@ -18,6 +18,7 @@ from secretstorage.util import add_match_rules
 from .errors import ELSEWHERE
 from .keyrings import Name
 
+_LOOKS, _MOMENT = 6, 0.05  # seconds
 _PATH = "/org/freedesktop/secrets/"
 _APPLICATION = {"application": "Python keyring library"}
 _EXPIRES = "gc-credhelper-expires"  # epoch seconds; an attribute can be read while the item is locked
@@ -49,8 +50,7 @@ class SecretService:
         if prompt:
             add_match_rules(connection)
         try:
-            path = f"collection/{collection}" if collection else "aliases/default"
-            self._collection = secretstorage.Collection(connection, _PATH + path)
+            self._collection = _found(connection, f"collection/{collection}" if collection else "aliases/default")
         except secretstorage.ItemNotFoundException:
             if not prompt or collection:
                 hint = "log in to the desktop once, name another with keyring.collection, or let it ask: keyring.prompt"
@@ -113,6 +113,18 @@ class SecretService:
         if self._prompt and what.is_locked():
             what.unlock()
         what.ensure_not_locked()
+
+
+def _found(connection: Any, path: str) -> Any:
+    """The collection. ItemNotFoundException when there is none for some time: while GNOME Keyring writes its file it
+    may be gone for a moment.
+    """
+    for _ in range(_LOOKS):
+        try:
+            return secretstorage.Collection(connection, _PATH + path)
+        except secretstorage.ItemNotFoundException:
+            time.sleep(_MOMENT)
+    return secretstorage.Collection(connection, _PATH + path)
 
 
 def _expiry(item: Any) -> int | None:
