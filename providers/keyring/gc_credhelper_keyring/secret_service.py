@@ -4,10 +4,11 @@ In place of keyring's own backend, which asks a person to unlock or to create a 
 cannot list. The items are called as that calls them, so that `keyring get SERVICE NAME` finds them.
 """
 
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import secretstorage
 from gc_credhelper.errors import CredentialsError
@@ -18,11 +19,29 @@ from secretstorage.util import add_match_rules
 from .errors import ELSEWHERE
 from .keyrings import Name
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _LOOKS, _MOMENT = 6, 0.05  # seconds
 _PATH = "/org/freedesktop/secrets/"
 _APPLICATION = {"application": "Python keyring library"}
 _EXPIRES = "gc-credhelper-expires"  # epoch seconds; an attribute can be read while the item is locked
 _TOKENS = "gc-credhelper-cache"  # what all tokens of a cache are found by
+
+
+def _settled(work: Callable[P, T]) -> Callable[P, T]:
+    """Do it again when something that was there is not: GNOME Keyring, while it writes its file, may hide any of it."""
+
+    @functools.wraps(work)
+    def settled(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(_LOOKS):
+            try:
+                return work(*args, **kwargs)
+            except secretstorage.ItemNotFoundException:
+                time.sleep(_MOMENT)
+        return work(*args, **kwargs)
+
+    return settled
 
 
 @contextmanager
@@ -50,13 +69,15 @@ class SecretService:
         if prompt:
             add_match_rules(connection)
         try:
-            self._collection = _found(connection, f"collection/{collection}" if collection else "aliases/default")
+            path = f"collection/{collection}" if collection else "aliases/default"
+            self._collection = _settled(lambda: secretstorage.Collection(connection, _PATH + path))()
         except secretstorage.ItemNotFoundException:
             if not prompt or collection:
                 hint = "log in to the desktop once, name another with keyring.collection, or let it ask: keyring.prompt"
                 raise CredentialsError(f"there is no keyring: {self.where} does not exist", hint=hint) from None
             self._collection = secretstorage.create_collection(connection, "Default", "default")
 
+    @_settled
     def read(self, name: Name) -> str | None:
         """Without unlocking it can still be told that there is no item, or that it is past its time."""
         item = self._newest(name)
@@ -65,6 +86,7 @@ class SecretService:
         self._unlock(item)
         return bytes(item.get_secret()).decode()
 
+    @_settled
     def write(self, name: Name, text: str, expires: int | None = None) -> None:
         """In place: the service puts an item that is replaced beside the old one when an attribute has changed."""
         self._unlock(self._collection)
@@ -82,6 +104,7 @@ class SecretService:
             item.set_attributes(item.get_attributes() | attributes)
         item.set_secret(text.encode())
 
+    @_settled
     def delete(self, name: Name) -> bool:
         """All of that name: two machines' clocks or two cache directories may have left more than one."""
         items = self._found({"service": name.service, "username": name.username})
@@ -90,6 +113,7 @@ class SecretService:
             item.delete()
         return bool(items)
 
+    @_settled
     def below(self, service: str) -> list[Name]:
         """By their attributes, without unlocking where those can be read."""
         names = []
@@ -113,18 +137,6 @@ class SecretService:
         if self._prompt and what.is_locked():
             what.unlock()
         what.ensure_not_locked()
-
-
-def _found(connection: Any, path: str) -> Any:
-    """The collection. ItemNotFoundException when there is none for some time: while GNOME Keyring writes its file it
-    may be gone for a moment.
-    """
-    for _ in range(_LOOKS):
-        try:
-            return secretstorage.Collection(connection, _PATH + path)
-        except secretstorage.ItemNotFoundException:
-            time.sleep(_MOMENT)
-    return secretstorage.Collection(connection, _PATH + path)
 
 
 def _expiry(item: Any) -> int | None:
