@@ -1,7 +1,7 @@
 """What a cold run with the provider `aws` costs, and what lighter ways into botocore would.
 
-`.venv/bin/python bench/aws_cold.py`: moto's server stands for AWS, and a server of our own for Genesys Cloud. All are timed in turns; the baseline is the
-whole cold command with the provider `env`, and below it each way into the library alone, against `boto3.client`.
+`.venv/bin/python bench/aws_cold.py`: moto's server stands for AWS, and a server of our own for Genesys Cloud. All are
+timed in turns. The baseline is the whole cold command with the provider `env`, and in the second table `boto3.client`.
 """
 
 import argparse
