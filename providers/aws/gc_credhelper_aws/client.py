@@ -28,14 +28,16 @@ class Client:
     def __init__(self, context: Context) -> None:
         """UsageError when the settings contradict each other."""
         self.identity = Identity(context)
-        self._made: tuple[int, boto3.session.Session] | None = None
-        self._clients: dict[tuple[str, str | None], Any] = {}
-        self._turn = threading.Lock()
+        self._made: boto3.session.Session | None
+        self._clients: dict[tuple[str, str | None], Any]
+        self.forget()
 
     def ask(
         self, service: str, region: str | None, operation: str, deadline: Deadline, **parameters: Any
     ) -> dict[str, Any]:
         """The answer to one request, which is sent once. Refused as AWS said it; every Error of a login."""
+        if self._pid != os.getpid():  # neither a connection nor a lock outlives a fork
+            self.forget()
 
         def work() -> dict[str, Any]:
             from .wire import ours
@@ -52,12 +54,14 @@ class Client:
     def _ask(
         self, service: str, region: str | None, operation: str, deadline: Deadline, parameters: dict[str, Any]
     ) -> dict[str, Any]:
+        import boto3.session  # noqa: F401  # all that logs is there when it is hushed
         import botocore.exceptions
 
         from .failures import failure
         from .wire import hush
 
         try:
+            hush()
             client = self.client(service, region, deadline)
             hush()
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
@@ -85,25 +89,22 @@ class Client:
         if not self._turn.acquire(timeout=deadline.left()):
             raise TemporaryError("another thread's login to AWS did not end in time", hint="raise --deadline")
         try:
-            if self._made and self._made[0] != os.getpid():  # no connection outlives a fork
-                self._made = None
-                self._clients.clear()
             if not self._made:
                 import boto3.session
 
-                self._made = os.getpid(), boto3.session.Session(botocore_session=self.identity.session(region))
+                self._made = boto3.session.Session(botocore_session=self.identity.session(region))
             if (service, region) not in self._clients:
-                session = self._made[1]
-                if not (found := region or session.region_name):
+                if not (found := region or self._made.region_name):
                     hint = "set AWS_REGION or aws.region, or name the secret by its ARN"
                     raise UsageError("the region of AWS is not set", hint=hint)
-                self._clients[service, region] = session.client(service, region_name=found)
+                self._clients[service, region] = self._made.client(service, region_name=found)
             return self._clients[service, region]
         finally:
             self._turn.release()
 
     def forget(self) -> None:
         """Make all anew for the next request."""
+        self._pid = os.getpid()
         self._turn, self._made, self._clients = threading.Lock(), None, {}
 
 

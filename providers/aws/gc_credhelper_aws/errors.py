@@ -181,7 +181,7 @@ _LOGINS: tuple[tuple[str, str, str], ...] = (
     (
         r"AccessDenied\w*",
         "AWS does not let us assume the role",
-        "check the role's trust policy: who, audience, subject and external id; {rights}",
+        "check the role's trust policy: who, audience, subject and external id",
     ),
     (
         r"InvalidIdentityToken\w*|IDPRejectedClaim\w*",
@@ -216,7 +216,7 @@ def meaning_of_login(refused: Refused) -> Error:
     """The same for what happens before: becoming somebody. What may not pass is for a person to mend."""
     for code, words, hint in _LOGINS:
         if re.fullmatch(code, refused.code):
-            return CredentialsError(words, hint=hint.replace("; {rights}", ""))
+            return CredentialsError(words, hint=hint)
     found = meaning(refused, "login")
     if isinstance(found, UsageError):
         return CredentialsError(

@@ -74,7 +74,8 @@ def _is_of_aws(response_dict: Mapping[str, Any], **_: Any) -> None:
     announced = response_dict["headers"].get("content-length", "")
     if announced.isdigit() and int(announced) > len(body):
         raise TemporaryError("AWS' answer was cut short", hint="try again")
-    if not _is_json(body) and not (b"Response xmlns=" in body and body.lstrip().startswith(b"<")):
+    is_xml = body.lstrip().startswith(b"<") and b"Response xmlns=" in body
+    if not is_xml and not _is_json(body) and "x-amzn-requestid" not in response_dict["headers"]:
         raise UsageError("the endpoint answered with something that is not AWS'", hint=_NOT_AWS)
 
 

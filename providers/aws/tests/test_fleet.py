@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 from support import Machine, Run, outputs
 
+# 64 processes that start at once on two processors are slow to do anything.
+PATIENT = {"GC_CREDHELPER_DEADLINE": "280s", "GC_CREDHELPER_AWS_TIMEOUT": "60s"}
 PAIR = json.dumps({"client_id": ID, "client_secret": SECRET})
 
 
@@ -188,23 +191,24 @@ def test_forget_empties_the_record_and_refresh_replaces_it_for_all(
 def test_soak_sixty_four_machines_cause_one_token_request_each_time(
     tmp_path: Path, variables: Variables, dynamo: str, moto: str
 ) -> None:
-    walls, requests, served = [], [], 0
+    walls, requests, said = [], [], Counter[str]()
     env: dict[str, str] = {}
     for turn in range(10):
         with SandboxThread(Options(clients=((ID, SECRET),), latency=0.3)) as sandbox:
-            env = (env or variables(sandbox)) | {"GC_CREDHELPER_TOKEN_URL": sandbox.token_url}
+            env = (env or variables(sandbox, **PATIENT)) | {"GC_CREDHELPER_TOKEN_URL": sandbox.token_url}
             machines = fleet(tmp_path / str(turn), 64)
             began = time.monotonic()
             done = outputs([machine.start("token", "-o", "raw", env=env) for machine in machines], timeout=300)
             walls.append(time.monotonic() - began)
-            served += sum(run.code == 0 and not run.err and run.out == done[0].out for run in done)
+            said.update(run.err or f"exit code {run.code}" for run in done)
+            assert len({run.out for run in done if not run.code}) == 1
             requests.append(sandbox.stats()["token_requests"])
     name = "moto" if dynamo == moto else "dynalite"
     sys.stdout.write(
-        f"\n{name}: 64 machines, 10 runs: token requests {requests}, equal answers without a word {served} of 640, "
+        f"\n{name}: 64 machines, 10 runs: token requests {requests}, answers {dict(said)}, "
         f"wall {min(walls):.1f} to {max(walls):.1f} s, median {statistics.median(walls):.1f} s\n"
     )
-    assert (requests, served) == ([1] * 10, 640)
+    assert (requests, said) == ([1] * 10, {"exit code 0": 640})
 
 
 @pytest.mark.soak

@@ -1,5 +1,6 @@
 """Who we are to AWS and where: regions, profiles, roles, OIDC tokens of GitHub and GitLab, endpoints, CAs."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -626,3 +627,19 @@ def test_all_that_decides_which_secret_is_meant_is_recorded_and_no_secret_is(
     assert (b"F", str(tmp_path / ".aws" / "config").encode()) in record
     assert KEY.encode() not in b"".join(record.values())
     assert TEMPORARY.encode() not in b"".join(record.values())
+
+
+def test_a_child_that_was_forked_makes_its_own_connections(
+    aws: dict[str, str], scripted: ScriptedServer, provider: Any
+) -> None:
+    scripted.answers = [FOUND]
+    plugin = provider(keys(aws["AWS_ENDPOINT_URL"]), secret="x").plugin
+    plugin.credentials(soon())
+    plugin._client._turn.acquire()  # as a thread of the parent may have, which the child does not have
+    child = os.fork()
+    if not child:
+        code = 1
+        with contextlib.suppress(BaseException):
+            code = int(plugin.credentials(soon(10)).client_id != ID)
+        os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
