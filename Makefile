@@ -6,6 +6,8 @@ PROVIDERS := $(patsubst %/pyproject.toml,./%,$(wildcard providers/*/pyproject.to
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Two processes: the races start many more of their own.
 TESTS := -n 2 --dist loadgroup
+# A stricter DynamoDB, for the tests of providers/aws. Without it they skip, and where CI says so they fail.
+DYNALITE := .build/npm/node_modules/.bin/dynalite
 
 .PHONY: help demo test system clients check lint types soak bench docs clean
 .DEFAULT_GOAL := help
@@ -19,7 +21,11 @@ $(VENV)/core: pyproject.toml constraints.txt launcher/gc-credhelper $(wildcard p
 	$(PIP) install -c constraints.txt -e '.[sandbox]' $(addprefix -e ,$(PROVIDERS))
 	@touch $@
 
-$(VENV)/dev: $(VENV)/core
+$(DYNALITE):
+	-command -v npm > /dev/null || { apt-get update && apt-get install -y --no-install-recommends nodejs npm; }
+	-npm install --silent --no-fund --no-audit --prefix .build/npm dynalite@4.0.0
+
+$(VENV)/dev: $(VENV)/core | $(DYNALITE)
 	$(PIP) install -c constraints.txt $$($(BIN)/python tools/dev_requirements.py)
 	@touch $@
 

@@ -1,0 +1,201 @@
+"""What the tests share: moto's server and dynalite, names of their own for each test, and a hunt for secrets."""
+
+import contextlib
+import functools
+import itertools
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import pytest
+from botocore.config import Config
+from gc_credhelper.app import environment
+from gc_credhelper.config import Layers
+from gc_credhelper.deadline import Deadline
+from gc_credhelper.errors import Error
+from gc_credhelper.plan import Inputs
+from gc_credhelper.private import PrivateDir
+from gc_credhelper.report import Report
+from gc_credhelper.roles import Context
+from support import REQUIRE_REAL
+
+E = TypeVar("E", bound=Error)
+
+HERE = Path(__file__).parent.parent
+ROOT = HERE.parent.parent
+DYNALITE = ROOT / ".build" / "npm" / "node_modules" / ".bin" / "dynalite"
+REGION = "eu-central-1"
+ID = "8c9c7a5e-aws-client"
+SECRET = "canary-Rw8tN3-client-secret"
+KEY_ID = "AKIAAWSCANARYKEYID00"
+KEY = "canary-Lp5vX1-secret-access-key"
+ROLE = "arn:aws:iam::123456789012:role/ci"
+_secrets: set[str] = {SECRET, KEY}
+_numbers = itertools.count(1)
+
+
+def canary(value: str) -> str:
+    """The value itself; from now on no output may hold it."""
+    _secrets.add(value)
+    return value
+
+
+def hunt(text: str) -> str:
+    """The text itself, in which no secret may be."""
+    for value in _secrets:
+        assert value.lower() not in text.lower(), "a secret was shown"
+    return text
+
+
+def failing(kind: type[E], work: Callable[[], object]) -> E:
+    """The error that `work` ends in: of exactly that kind, with a hint, and without a secret in text and traceback."""
+    with pytest.raises(Error) as caught:
+        work()
+    error = caught.value
+    hunt("".join(traceback.format_exception(error)) + error.hint)
+    assert type(error) is kind, f"{type(error).__name__}: {error}"
+    assert error.hint
+    assert "{" not in str(error) + error.hint.replace('{"client_id"', "")
+    return error
+
+
+def fresh(stem: str) -> str:
+    """A name that no other test uses."""
+    return f"{stem}-{os.getpid()}-{next(_numbers)}"
+
+
+def soon(seconds: float = 20) -> Deadline:
+    """Time enough."""
+    return Deadline(seconds)
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below those that the system deals out to others in the meantime."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
+
+
+@contextlib.contextmanager
+def running(directory: Path, port: int, *argv: str) -> Iterator[str]:
+    """A server, from the moment when it listens to the end of the block; its address."""
+    with (directory / "log").open("wb") as log:
+        env = {"HOME": str(directory), "PATH": os.environ["PATH"]}
+        child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory)
+    try:
+        give_up = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert child.poll() is None, (directory / "log").read_text()
+            assert time.monotonic() < give_up, (directory / "log").read_text()
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.kill()
+        child.wait()
+
+
+@contextlib.contextmanager
+def moto_server(directory: Path) -> Iterator[str]:
+    """moto, which behaves like the services of AWS that it knows."""
+    port = free_port()
+    with running(directory, port, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def dynalite_server(directory: Path) -> Iterator[str]:
+    """dynalite, a stricter DynamoDB; where CI says so its absence is a failure, else a loud skip."""
+    program = str(DYNALITE) if DYNALITE.exists() else shutil.which("dynalite")
+    if not program or not shutil.which("node"):
+        if REQUIRE_REAL:
+            pytest.fail("dynalite or node is missing, and CI must not skip")
+        pytest.skip("dynalite or node is missing: nothing was tested on it (`make .venv/dev` installs it)")
+    port = free_port()
+    with running(directory, port, program, "--port", str(port), "--createTableMs", "0") as address:
+        yield address
+
+
+@functools.cache
+def client(service: str, address: str) -> Any:
+    """The library's own client, as an operator would use it."""
+    return boto3.client(
+        service,
+        endpoint_url=address,
+        region_name=REGION,
+        aws_access_key_id=KEY_ID,
+        aws_secret_access_key=KEY,
+        config=Config(proxies={}),
+    )
+
+
+def make_table(address: str, name: str | None = None) -> str:
+    """A table as table.yaml makes it; its name."""
+    name = name or fresh("gc-tokens")
+    dynamo = client("dynamodb", address)
+    dynamo.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    give_up = time.monotonic() + 30
+    while dynamo.describe_table(TableName=name)["Table"]["TableStatus"] != "ACTIVE":
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    return name
+
+
+def keys(address: str, **more: str) -> dict[str, str]:
+    """The variables of a job that has an access key."""
+    return {
+        "AWS_ACCESS_KEY_ID": KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": KEY,
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": address,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **more,
+    }
+
+
+class Said(Report):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.lines: list[str] = []
+
+    def _write(self, kind: str, text: str) -> None:
+        self.lines.append(hunt(f"{kind}: {text}"))
+
+
+@dataclass
+class Built:
+    """A plug-in, what it was told and what it asked for."""
+
+    plugin: Any
+    said: list[str] = field(default_factory=list)
+    inputs: Inputs | None = None
+
+
+def build(cls: Any, directory: Path, settings: Mapping[str, object]) -> Built:
+    """A plug-in of that class, as the core builds it from the environment of this process."""
+    inputs = Inputs([], environment())
+    layers = Layers(inputs, {name: (value, f"--set {name}") for name, value in settings.items()})
+    report = Said()
+    values = {row.name: layers.one(row).value for row in cls.settings}
+    assert settings.keys() <= values.keys()
+    return Built(cls(Context(values, inputs, report, PrivateDir("-" + str(directory)))), report.lines, inputs)
