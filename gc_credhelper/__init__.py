@@ -7,7 +7,6 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # what `typing` says too, which a hit need not import
 if TYPE_CHECKING:
-    from .app import token_source as token_source
     from .credentials import ClientCredentials as ClientCredentials
     from .credentials import Secret as Secret
     from .errors import CredentialsError as CredentialsError
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from .errors import TemporaryError as TemporaryError
     from .errors import TokenError as TokenError
     from .errors import UsageError as UsageError
+    from .library import token_source as token_source
     from .source import TokenSource as TokenSource
     from .tokens import AccessToken as AccessToken
 
@@ -36,7 +36,7 @@ _WHERE = {
     "TokenError": "errors",
     "TokenSource": "source",
     "UsageError": "errors",
-    "token_source": "app",
+    "token_source": "library",
 }
 
 __all__ = [*_WHERE]  # noqa: PLE0604  # the keys are strings

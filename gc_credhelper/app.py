@@ -1,4 +1,4 @@
-"""App: the composition root, the one module that knows every concrete class; and `token_source` for libraries."""
+"""App: the composition root, the one module that knows every concrete class."""
 
 import functools
 import os
@@ -17,7 +17,7 @@ from .plugins import CACHES, PROVIDERS, Reference
 from .private import PrivateDir
 from .reading import expanded
 from .regions import Endpoints, endpoints
-from .report import LogReport, Report
+from .report import Report
 from .roles import CacheBackend, Context, CredentialProvider
 from .settings import SETTINGS, Layer
 from .shared import Shared
@@ -241,19 +241,3 @@ def is_far(cls: Any) -> bool:
 def environment() -> dict[bytes, bytes]:
     """The environment as `Inputs` takes it."""
     return {plan.encode(name): plan.encode(value) for name, value in os.environ.items()}
-
-
-def token_source(profile: str | None = None, **settings: object) -> TokenSource:
-    """A TokenSource with the same configuration, cache and single flight as the command.
-
-    `settings`: any setting of the reference by name, as a flag would give it (`region="eu-west-1"`); those of plug-ins
-    with two underscores for the dot (`vault__addr=…`). Warnings go to the logger `gc_credhelper`. UsageError,
-    PluginError at once; all else when a token is asked for.
-    """
-    given = {"profile": profile, **settings}
-    flags = {
-        name.replace("__", "."): (value, f"token_source argument {name}")
-        for name, value in given.items()
-        if value is not None
-    }
-    return App(Inputs([], environment()), flags, LogReport()).source

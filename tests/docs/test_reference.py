@@ -11,7 +11,7 @@ from support.scripted import ScriptedServer, http, token
 
 import gc_credhelper
 from gc_credhelper import cli, errors, formats, output
-from gc_credhelper.app import token_source
+from gc_credhelper.library import token_source
 from gc_credhelper.plugins import BUILT_IN, CACHES, PROVIDERS, known_names, load
 from gc_credhelper.regions import REGIONS
 from gc_credhelper.settings import SETTINGS, Setting

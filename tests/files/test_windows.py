@@ -9,7 +9,7 @@ from support import Machine, Run, client
 from support.entries import AGEING, ENDING, HOUR, OLD, get, put
 from support.scripted import ScriptedServer, http, token
 
-from gc_credhelper.app import token_source
+from gc_credhelper.library import token_source
 
 DOWN = http(503, "", Retry_After="3600")  # no second attempt fits into the deadline
 

@@ -10,7 +10,7 @@ import pytest
 from support import client
 from support.scripted import ScriptedServer
 
-from gc_credhelper.app import token_source
+from gc_credhelper.library import token_source
 from gc_credhelper.source import TokenSource
 from gc_credhelper.tokens import AccessToken
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from gc_credhelper.app import token_source
+from gc_credhelper.library import token_source
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 from keyringkit import ID, SECRET, Desktop, client, hunt, soon
