@@ -1,10 +1,12 @@
 """Fixtures: a clean machine, one moto and one dynalite for all tests, names of their own for each."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 from awskit import ID, SECRET, Built, build, client, dynalite_server, fresh, hunt, make_table, moto_server
 from gc_credhelper.sandbox.options import Options
@@ -25,6 +27,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
     items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def models_are_read_once() -> Iterator[None]:
+    """The library reads its descriptions of the services anew for each session, which takes most of a test's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture(autouse=True)

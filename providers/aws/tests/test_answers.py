@@ -74,28 +74,33 @@ def test_each_code_has_its_own_error_and_hint(provider: Any, code: str, kind: An
     assert hint in error.hint
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "ThrottlingException",
-        "Throttling",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "InternalServiceError",
-        "ServiceUnavailableException",
-        "InternalFailure",
-        "RequestTimeout",
-        "503",
-    ],
-)
-def test_what_may_pass_is_asked_again_three_times_at_most(provider: Any, code: str) -> None:
+PASSING = [
+    "ThrottlingException",
+    "Throttling",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "InternalServiceError",
+    "ServiceUnavailableException",
+    "InternalFailure",
+    "RequestTimeout",
+    "503",
+]
+
+
+@pytest.mark.parametrize("code", PASSING)
+def test_what_may_pass_is_temporary(code: str) -> None:
+    for operation in ("GetSecretValue", "GetParameter", "GetItem", "PutItem"):
+        assert type(meaning(Refused(code, operation), "secret x")) is TemporaryError
+
+
+def test_what_may_pass_is_asked_again_three_times_at_most(provider: Any) -> None:
     built = provider(keys("http://127.0.0.1:1"), secret="x")
-    stub = refuse(built.plugin, "secretsmanager", "get_secret_value", code, 2)
+    stub = refuse(built.plugin, "secretsmanager", "get_secret_value", "ThrottlingException", 2)
     stub.add_response("get_secret_value", {"SecretString": PAIR})
     with stub:
         assert built.plugin.credentials(soon()).client_id == ID
     assert len([line for line in built.said if "trying again" in line]) == 2
-    with refuse(built.plugin, "secretsmanager", "get_secret_value", code, 3) as stub:
+    with refuse(built.plugin, "secretsmanager", "get_secret_value", "InternalServiceError", 3) as stub:
         failing(TemporaryError, lambda: built.plugin.credentials(soon()))
         stub.assert_no_pending_responses()
 
@@ -190,8 +195,11 @@ def test_an_answer_that_is_no_secret_is_an_error_that_does_not_show_it(
 def test_a_failure_on_the_way_may_pass(asked: Any, scripted: ScriptedServer, reply: bytes) -> None:
     scripted.answers = [reply, FOUND]
     assert asked().client_id == ID
-    scripted.requests.clear()
-    scripted.answers = [reply]
+    assert len(scripted.requests) == 2
+
+
+def test_a_failure_that_does_not_pass_is_temporary_in_the_end(asked: Any, scripted: ScriptedServer) -> None:
+    scripted.answers = [answer(500, "<html>" + ECHO)]
     failing(TemporaryError, asked)
     assert len(scripted.requests) == 3
 

@@ -222,8 +222,8 @@ def test_soak_a_leader_killed_at_a_random_moment_never_stops_the_others(
         with SandboxThread(Options(clients=((ID, SECRET),), latency=1)) as sandbox:
             env = (env or variables(sandbox)) | {"GC_CREDHELPER_TOKEN_URL": sandbox.token_url}
             first, *others = fleet(tmp_path / str(turn), 4)
-            leader = leading(first, env, sandbox)
-            time.sleep(random.uniform(0, 0.9))
+            leader = first.start("token", env=env)
+            time.sleep(random.uniform(0.3, 2.5))
             leader.kill()
             leader.communicate(timeout=30)
             began = time.monotonic()

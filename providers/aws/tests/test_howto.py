@@ -3,12 +3,12 @@
 What stands under `ONCE` is run first, for all pages. What is left is run page by page, in order, as one machine.
 """
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,29 +186,32 @@ SITUATIONS: dict[str, Callable[[Story], dict[str, str]]] = {
 }
 
 
-@pytest.fixture
-def story(stage: Stage, machine: Machine, scripted: ScriptedServer) -> Iterator[Story]:
-    (machine.home / "client.json").write_text((stage.desk / "client.json").read_text())
-    with ExitStack() as stack:
-        genesys = stack.enter_context(SandboxThread(Options(clients=((CLIENT, SECRET),))))
+@contextlib.contextmanager
+def story(stage: Stage, home: Path) -> Iterator[Story]:
+    """A new machine."""
+    home.mkdir()
+    (home / "client.json").write_text((stage.desk / "client.json").read_text())
+    with SandboxThread(Options(clients=((CLIENT, SECRET),))) as genesys, ScriptedServer() as aws:
         env = {"AWS_ENDPOINT_URL": stage.address, "AWS_EC2_METADATA_DISABLED": "true"}
-        yield Story(stage, machine, genesys, scripted, env | {"GC_CREDHELPER_TOKEN_URL": genesys.token_url})
+        yield Story(stage, Machine(home), genesys, aws, env | {"GC_CREDHELPER_TOKEN_URL": genesys.token_url})
 
 
-@pytest.mark.xdist_group("howto")
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_a_page_is_followed_to_a_token_and_its_failures(page: Path, story: Story) -> None:
-    if not [block for block in BLOCKS if block.page == page and block.info == "yaml aws"]:
-        story.env |= {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY}
-    for block in BLOCKS:
-        if block.page == page and block.info == "yaml aws":
-            story.work(block)
-        elif block.page == page and block.info == "console aws":
-            story.talk(block)
+def test_the_operators_commands_make_all_that_the_pages_then_use(stage: Stage, tmp_path: Path) -> None:
+    """One test, so that one process does the operator's work, which takes the most time."""
+    check_stack(stage)
+    for page in PAGES:
+        with story(stage, tmp_path / page.stem) as machine:
+            if not [block for block in BLOCKS if block.page == page and block.info == "yaml aws"]:
+                machine.env |= {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY}
+            for block in BLOCKS:
+                if block.page == page and block.info == "yaml aws":
+                    machine.work(block)
+                elif block.page == page and block.info == "console aws":
+                    machine.talk(block)
 
 
-@pytest.mark.xdist_group("howto")
-def test_the_stack_of_the_template_is_a_table_that_the_cache_can_use(stage: Stage, cache: Any) -> None:
+def check_stack(stage: Stage) -> None:
+    """What the template and the commands made, as AWS describes it."""
     dynamo = client("dynamodb", stage.address)
     made = dynamo.describe_table(TableName="gc-tokens")["Table"]
     assert made["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
