@@ -22,10 +22,11 @@ from typing import ClassVar
 from .credentials import ClientCredentials, Secret
 from .deadline import THREAD, Deadline
 from .errors import CredentialsError, TemporaryError, UsageError
+from .kinds import argv, items
 from .plan import Inputs
 from .reading import sealed, trimmed
 from .roles import Context
-from .settings import Setting, argv, items
+from .settings import Setting
 
 NESTED = "GC_CREDHELPER_IN_COMMAND"  # set for the program: the file that we touch when it calls us back
 _LIMIT = 65_536

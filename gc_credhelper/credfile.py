@@ -12,9 +12,10 @@ from .credentials import ClientCredentials, Secret, check_client_id
 from .deadline import Deadline
 from .env import FAMILIES
 from .errors import CredentialsError, UsageError
+from .kinds import text
 from .reading import PATIENCE, expanded, is_stream, read_file, sealed, trimmed
 from .roles import Context
-from .settings import Setting, text
+from .settings import Setting
 
 _NAMES = (("client_id", "client_secret"), ("clientId", "clientSecret"), ("CLIENT_ID", "CLIENT_SECRET"), *FAMILIES)
 

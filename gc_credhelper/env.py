@@ -10,9 +10,10 @@ from typing import ClassVar
 from .credentials import ClientCredentials, Secret, check_client_id
 from .deadline import Deadline
 from .errors import CredentialsError, UsageError
+from .kinds import text
 from .reading import PATIENCE, is_stream, read_file, sealed, trimmed
 from .roles import Context
-from .settings import Setting, text
+from .settings import Setting
 
 FAMILIES = (
     ("GENESYS_CLOUD_CLIENT_ID", "GENESYS_CLOUD_CLIENT_SECRET"),

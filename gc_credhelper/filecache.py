@@ -2,10 +2,11 @@
 
 from typing import ClassVar
 
+from .kinds import text
 from .plan import named
 from .private import PrivateDir, sweep
 from .roles import Context
-from .settings import Setting, text
+from .settings import Setting
 
 _SUFFIX = ".token"
 

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from .deadline import Deadline
 from .errors import TemporaryError
+from .kinds import is_loopback
 from .output import bazel
 from .regions import REGIONS, Endpoints, find
-from .settings import is_loopback
 from .tokens import AccessToken, is_b64token
 
 LIMIT = 65_536  # bytes of a request

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .errors import UsageError
-from .settings import Settings, closest, is_loopback, spoken, url
+from .kinds import is_loopback, url
+from .settings import Settings, closest, spoken
 
 # AWS region, domain, AWS short form, web-messenger environment
 _ROWS = """

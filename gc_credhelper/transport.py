@@ -23,7 +23,7 @@ import urllib3
 from . import __version__
 from .deadline import THREAD, Deadline
 from .errors import Error, TemporaryError, TokenError, UsageError, causes
-from .settings import is_loopback
+from .kinds import is_loopback
 from .tlsfiles import flaw_of_ca, flaw_of_certificate
 
 LIMIT = 65_536  # bytes of an answer

@@ -9,10 +9,11 @@ from pathlib import Path
 from .. import output
 from ..cli import Parser
 from ..errors import PluginError, UsageError
+from ..kinds import duration
 from ..plan import Inputs
 from ..report import Report
 from ..sandbox.options import Fault, Kind, Options
-from ..settings import duration, nearest
+from ..settings import nearest
 
 FOREIGN = ("GC_CREDHELPER_", "GENESYS", "PURECLOUD", "VAULT_", "AWS_", "KUBERNETES_EXEC_INFO")
 

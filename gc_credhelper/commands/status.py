@@ -15,13 +15,14 @@ from ..config import NO_SECRET, looks_secret
 from ..deadline import Deadline
 from ..entry import Whose
 from ..errors import Error, UsageError
+from ..kinds import argv
 from ..plan import Inputs, cache_home, decode
 from ..plugins import Reference, known_names
 from ..private import reason
 from ..quiet import kept_warnings
 from ..rejections import Rejections
 from ..report import Report, one_line
-from ..settings import Layer, Origin, Setting, argv, nearest
+from ..settings import Layer, Origin, Setting, nearest
 from ..tokens import AccessToken
 
 OURS = "GC_CREDHELPER_"

@@ -5,8 +5,9 @@ from contextlib import closing
 
 from gc_credhelper import TemporaryError, UsageError
 from gc_credhelper.deadline import Deadline
+from gc_credhelper.kinds import text
 from gc_credhelper.roles import Context, LostRace, Snapshot
-from gc_credhelper.settings import Setting, text
+from gc_credhelper.settings import Setting
 
 TABLE = "CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, version INTEGER, text TEXT, written REAL)"
 READ = "SELECT version, text, (julianday('now') - written) * 86400 FROM entry WHERE key = ?"

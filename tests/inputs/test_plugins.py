@@ -17,7 +17,8 @@ PROVIDERS = "gc_credhelper.credential_providers"
 CACHES = "gc_credhelper.cache_backends"
 START = f"""
 from gc_credhelper import ClientCredentials, Secret
-from gc_credhelper.settings import Setting, text
+from gc_credhelper.kinds import text
+from gc_credhelper.settings import Setting
 CANARY = "{CANARY}"
 """
 PROVIDER = (

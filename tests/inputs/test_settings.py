@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gc_credhelper import settings
+from gc_credhelper import kinds, settings
 from gc_credhelper.settings import SETTINGS, Setting
 from inputs.kit import CANARY, Shell, refused
 
@@ -246,7 +246,7 @@ def test_http_is_for_this_machine_only(shell: Shell, url: str) -> None:
     ],
 )
 def test_durations_are_read(written: str, seconds: float) -> None:
-    assert settings.duration(written) == seconds
+    assert kinds.duration(written) == seconds
 
 
 @pytest.mark.parametrize("name", ["min_ttl", "deadline"])
@@ -267,7 +267,7 @@ def test_client_auth_is_one_of_two(shell: Shell) -> None:
     refused(shell("token", "--set", f"client_auth={CANARY}"), 2, "must be one of basic, body")
 
 
-KINDS = {row.kind for row in SETTINGS} | {settings.argv, settings.items}
+KINDS = {row.kind for row in SETTINGS} | {kinds.argv, kinds.items}
 TOML_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.times(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -287,7 +287,7 @@ def test_whatever_is_written_it_is_read_or_refused(raw: object) -> None:
 @given(raw=st.text(alphabet="0123456789smhd. -+eE_", max_size=12))
 def test_a_duration_is_a_number_of_seconds_or_refused(raw: str) -> None:
     try:
-        seconds = settings.duration(raw)
+        seconds = kinds.duration(raw)
     except ValueError:
         return
     assert 0 <= seconds < 1e14
@@ -296,10 +296,10 @@ def test_a_duration_is_a_number_of_seconds_or_refused(raw: str) -> None:
 @given(raw=st.text(max_size=40) | st.from_regex(r"https?://[^ ]{0,30}", fullmatch=True))
 def test_a_url_that_is_read_is_safe_to_send_a_secret_to(raw: str) -> None:
     try:
-        url = settings.url(raw)
+        url = kinds.url(raw)
     except ValueError:
         return
-    assert url.startswith("https://") or settings.is_loopback(urlsplit(url).hostname or "")
+    assert url.startswith("https://") or kinds.is_loopback(urlsplit(url).hostname or "")
     assert "@" not in url.split("/")[2]
     assert url.isascii()
 
@@ -321,4 +321,4 @@ def test_what_looks_like_a_name_is_spoken(name: str, known: tuple[str, ...]) -> 
 
 
 def test_a_row_of_a_plugin_has_one_variable() -> None:
-    assert Setting("aws-ssm.path", settings.text, "").variable == "GC_CREDHELPER_AWS_SSM_PATH"
+    assert Setting("aws-ssm.path", kinds.text, "").variable == "GC_CREDHELPER_AWS_SSM_PATH"

@@ -12,10 +12,11 @@ from support import Machine, client, outputs
 from support.scripted import ScriptedServer, token
 
 from gc_credhelper import plan, slots
+from gc_credhelper.kinds import pool
 from gc_credhelper.plan import Inputs, encode
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
-from gc_credhelper.settings import Layer, Origin, Settings, Value, pool
+from gc_credhelper.settings import Layer, Origin, Settings, Value
 from inputs.kit import CANARY, Shell, refused
 
 POOL = {f"{name}_CLIENT_{half}": f"{name.lower()}-{half.lower()}" for name in "ABCD" for half in ("ID", "SECRET")}

@@ -19,7 +19,8 @@ from inputs.kit import CANARY, refused
 PLUGIN = """
 import json, pathlib
 from gc_credhelper import ClientCredentials, CredentialsError, Secret
-from gc_credhelper.settings import Setting, text
+from gc_credhelper.kinds import text
+from gc_credhelper.settings import Setting
 
 class Provider:
     settings = (Setting("drawer.path", text, "a file"),)

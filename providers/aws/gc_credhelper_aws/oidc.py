@@ -10,8 +10,8 @@ import urllib3
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from gc_credhelper.errors import CredentialsError, TemporaryError, UsageError
+from gc_credhelper.kinds import is_loopback
 from gc_credhelper.plan import Inputs
-from gc_credhelper.settings import is_loopback
 
 from .failures import failure
 

@@ -8,7 +8,8 @@ import re
 
 from gc_credhelper.credentials import check_client_id
 from gc_credhelper.errors import CredentialsError
-from gc_credhelper.settings import Setting, choice, deadline, duration, text, url
+from gc_credhelper.kinds import choice, deadline, duration, text, url
+from gc_credhelper.settings import Setting
 
 METHODS = ("auto", "chain", "github", "web-identity")
 _REGION = r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}"

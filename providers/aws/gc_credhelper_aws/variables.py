@@ -7,8 +7,8 @@ what it would trip over is decided here and handed to it.
 from pathlib import Path
 
 from gc_credhelper.errors import UsageError
+from gc_credhelper.kinds import url
 from gc_credhelper.plan import Inputs
-from gc_credhelper.settings import url
 
 CONFIG = ("AWS_CONFIG_FILE", "~/.aws/config")
 CREDENTIALS = ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")

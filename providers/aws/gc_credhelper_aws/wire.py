@@ -15,7 +15,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.utils import get_environ_proxies
 from gc_credhelper.errors import TemporaryError, UsageError
-from gc_credhelper.settings import is_loopback
+from gc_credhelper.kinds import is_loopback
 
 from . import __version__
 

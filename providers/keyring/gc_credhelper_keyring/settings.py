@@ -2,7 +2,8 @@
 
 import re
 
-from gc_credhelper.settings import Setting, deadline, public_id, text, yes_or_no
+from gc_credhelper.kinds import deadline, public_id, text, yes_or_no
+from gc_credhelper.settings import Setting
 
 _LONGEST = 200  # characters; Windows takes 32,767, and a person reads less
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gc_credhelper.errors import UsageError
+from gc_credhelper.kinds import is_loopback
 from gc_credhelper.roles import Context
-from gc_credhelper.settings import is_loopback
 from gc_credhelper.tlsfiles import flaw_of_ca, flaw_of_certificate
 
 from .settings import switch

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 from gc_credhelper.credentials import Secret
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, Error, TemporaryError, UsageError
-from gc_credhelper.settings import is_loopback
+from gc_credhelper.kinds import is_loopback
 
 from .sources import Sources
 

@@ -3,7 +3,8 @@
 import re
 from urllib.parse import urlsplit
 
-from gc_credhelper.settings import Setting, choice, deadline, text, url
+from gc_credhelper.kinds import choice, deadline, text, url
+from gc_credhelper.settings import Setting
 
 METHODS = ("token", "approle", "jwt", "kubernetes", "userpass", "cert", "none")
 

@@ -7,8 +7,9 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from gc_credhelper.kinds import text
 from gc_credhelper.roles import Context
-from gc_credhelper.settings import Setting, text
+from gc_credhelper.settings import Setting
 
 
 class GoodCache:

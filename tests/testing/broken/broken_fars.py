@@ -13,8 +13,9 @@ from gc_credhelper_sqlite import SqliteCache
 
 from gc_credhelper import Error, TemporaryError, UsageError
 from gc_credhelper.deadline import Deadline
+from gc_credhelper.kinds import text, yes_or_no
 from gc_credhelper.roles import Context, Denied, LostRace, Snapshot
-from gc_credhelper.settings import Setting, text, yes_or_no
+from gc_credhelper.settings import Setting
 
 _here = threading.Lock()
 PATH = SqliteCache.settings[0]

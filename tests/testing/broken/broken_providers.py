@@ -11,8 +11,9 @@ from typing import Any
 
 from gc_credhelper import ClientCredentials, CredentialsError, Secret, TemporaryError, UsageError
 from gc_credhelper.deadline import Deadline
+from gc_credhelper.kinds import text
 from gc_credhelper.roles import Context
-from gc_credhelper.settings import Setting, text
+from gc_credhelper.settings import Setting
 
 HINT = "write it again"
 
