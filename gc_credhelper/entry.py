@@ -159,6 +159,8 @@ class Entry:
         """See TokenSource.reject. The caller holds the lock."""
         cached = self.read()
         current = cached is not None and cached.value == value
+        if not cached and self.far:
+            current = self.far.holds(self.key, value, deadline)
         if not self.rejections.add(value, current=current):
             return False
         if self.far:

@@ -14,7 +14,7 @@ from .lease import Caller
 from .record import Refusal
 from .report import Report
 from .roles import CredentialProvider
-from .source import ClientChanged, Wish
+from .source import ClientChanged, Wish, possible
 from .tokens import AccessToken
 
 if TYPE_CHECKING:
@@ -67,11 +67,16 @@ class Fetch:
 
     def __call__(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
         """A new token, or one that another machine got. ClientChanged when the provider holds another client now."""
+        if self._caller:  # before a lease is taken: no other machine is to hear of it
+            entry.gate.check_caller(self._caller)
         if not entry.far:
             return self._exchange(entry, deadline)
 
         def accepts(token: AccessToken) -> bool:
-            return wish.accepts(token, time.time()) and not entry.rejections.holds(token.value)
+            if not wish.concerns(token, time.time()) or entry.rejections.holds(token.value):
+                return False
+            possible(token, wish, "then run once with --refresh")
+            return wish.accepts(token, time.time())
 
         def check(refusal: Refusal) -> None:
             credentials = self._take() or self._credentials(deadline)
@@ -96,8 +101,6 @@ class Fetch:
             raise ClientChanged(credentials.client_id)
         exchanger = self._exchanger()
         entry.gate.check(credentials.client_secret, exchanger.decided_by)
-        if self._caller:
-            entry.gate.check_caller(self._caller)
         try:
             token = exchanger.exchange(credentials, deadline, entry.gate.rate_limited)
         except InvalidClient as e:

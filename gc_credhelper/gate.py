@@ -48,7 +48,7 @@ class Gate:
             raise InvalidClient.said(f"{status}, invalid_client, said {ago}", decided_by, int(status))
 
     def check_caller(self, caller: int) -> None:
-        """TemporaryError when a token request for the same process failed a moment ago."""
+        """TemporaryError when a token request for the same caller failed a moment ago."""
         record = self._read()
         left = self._left(record, MOST_FAILED) if record.get("kind") == "failed" else 0.0
         if left and record.get("caller") == caller:
@@ -59,8 +59,9 @@ class Gate:
             )
 
     def failed(self, caller: int) -> None:
-        """Close it for that process. A rate limit, which binds everyone, stays."""
-        if not self.wait():
+        """Close it for that caller. What binds others as well stays."""
+        record = self._read()
+        if record.get("kind") not in ("rate-limit", "refused") or not self._left(record, MOST_RATE):
             self._write({"kind": "failed", "seconds": MOST_FAILED, "caller": caller})
 
     def rate_limited(self, error: RateLimited) -> None:

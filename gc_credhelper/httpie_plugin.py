@@ -4,7 +4,6 @@ HTTPie imports it for each of its commands, and nobody else does, so all that co
 """
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from httpie.plugins import AuthPlugin  # type: ignore[import-not-found]  # a dependency of nobody but itself
 from requests import PreparedRequest, Response
@@ -37,12 +36,11 @@ class Bearer(AuthBase):
 
     def _authorize(self, request: PreparedRequest) -> None:
         from .errors import Error, UsageError
-        from .protocols import Request, is_ours
+        from .protocols import Request, is_ours, place
 
         try:
             app = self._app()
-            parts = urlsplit(request.url or "")
-            asked = Request(parts.scheme, parts.netloc.rpartition("@")[2].lower())
+            asked = Request(*place(request.url or ""))
             if not is_ours(asked, app.endpoints, app.settings["helper_hosts"] or ()):
                 raise UsageError(
                     "the URL is not one of this region's",
@@ -69,7 +67,12 @@ class Bearer(AuthBase):
         # After a redirect to another host it is not ours that was refused: requests took it out.
         if response.status_code != _UNAUTHORIZED or sent.headers.get("Authorization") != f"Bearer {refused}":
             return response
-        self._app().source.reject(refused)
+        from .errors import Error
+
+        try:
+            self._app().source.reject(refused)
+        except Error:  # then the answer that we have is the best one
+            return response
         again = sent.copy()
         self._authorize(again)
         if self._value == refused or not isinstance(sent.body, bytes | str | None):  # a stream is read only once

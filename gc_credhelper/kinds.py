@@ -77,7 +77,10 @@ def public_id(raw: object) -> str:
 
 def public_ids(raw: object) -> tuple[str, ...]:
     """A client id, or a list of one for each client of a pool."""
-    return tuple(public_id(one) for one in (raw if isinstance(raw, list) else text(raw).split(",")))
+    parts = raw if isinstance(raw, list) else text(raw).split(",")
+    if not parts or not all(isinstance(one, str) and one.strip() for one in parts):
+        raise ValueError("must be a client id, or a list of one for each client of a pool")
+    return tuple(public_id(one) for one in parts)
 
 
 def pool(raw: object) -> tuple[str, ...]:
@@ -90,18 +93,20 @@ def pool(raw: object) -> tuple[str, ...]:
         name = "command" if raw.strip().startswith("command:") else "[a-z][a-z0-9-]+"
         parts = tuple(text(part) for part in re.split(rf",\s*(?={name}:)", raw))
     names = {part.partition(":")[0].strip() for part in parts}
-    if len(names) > 1 or "," in names.pop():
+    name = names.pop()
+    alike = name != "command" and any(re.search(rf",\s*{re.escape(name)}\s*(:|$)", part) for part in parts)
+    if names or "," in name or alike:
         raise ValueError("must name one provider: a list is a pool of its references, and there is no chain")
     return parts
 
 
-def whole(least: int) -> Kind:
-    """A whole number, `least` or more."""
+def whole(least: int, most: int) -> Kind:
+    """A whole number between the two."""
 
     def number(raw: object) -> int:
         value = str(raw).strip()
-        if isinstance(raw, bool) or not re.fullmatch(r"\d{1,6}", value, re.ASCII) or int(value) < least:
-            raise ValueError(f"must be a whole number from {least} to 999999")
+        if isinstance(raw, bool) or not re.fullmatch(r"\d{1,6}", value, re.ASCII) or not least <= int(value) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
         return int(value)
 
     return number

@@ -23,7 +23,7 @@ from .deadline import Deadline, Pauses
 from .errors import Error, RateLimited, TemporaryError
 from .record import Record, Refusal
 from .report import Report
-from .roles import Denied, FarCache, LostRace, Snapshot
+from .roles import Denied, LostRace, Snapshot, VersionedStore
 from .tokens import AccessToken
 
 LEASE = 10.0  # seconds after which somebody has taken over a lease at the latest
@@ -60,6 +60,7 @@ class _Watch:
         self.patience = deadline.seconds * _PATIENCE
         self.unwritten = 0
         self.unwanted: str | None = None
+        self.failures = False  # has another leader failed while we looked on?
 
     @contextlib.contextmanager
     def step(self, failed: int) -> Iterator[Deadline]:
@@ -85,6 +86,8 @@ class _Watch:
                 f"another machine has been getting this token for longer than {self.deadline.seconds:.0f} s",
                 hint="try again, or raise --deadline",
             )
+        if self.failures and self.deadline.left() < self.deadline.seconds * _PATIENCE:
+            raise StoreDown("other machines keep failing to get this token", hint="try again")
         latest = self.deadline.share(most=lives)
         expected = record.eta - (snapshot.age or 0.0)
         if expected > 1:  # the store's clock counts whole seconds, so that one is kept for looking
@@ -106,7 +109,7 @@ class _Watch:
 class Lease:
     """The lease on one key of one far cache, as one process sees it."""
 
-    def __init__(self, store: FarCache, key: str, about: str, report: Report) -> None:
+    def __init__(self, store: VersionedStore, key: str, about: str, report: Report) -> None:
         """`about`: what the record is about, for people."""
         self._store = store
         self._key = key
@@ -127,7 +130,8 @@ class Lease:
                 watch.unwanted = record.token if caller.refresh else ""
             token = self._offered(record, snapshot, caller) if record.token != watch.unwanted else None
             leased = watch.lives(record, snapshot) if record.holder not in ("", self._me) else 0.0
-            failed = record.refusal.believed > (snapshot.age or 0.0)
+            failed = snapshot.age is not None and record.refusal.believed > snapshot.age
+            watch.failures |= failed and record.refusal.kind == "temporary"
             if token and (leased or failed or time.time() < token.refresh_at):
                 self._report.note("the token came from the far cache")
                 return token

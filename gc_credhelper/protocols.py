@@ -64,8 +64,8 @@ def standard_input(deadline: Deadline) -> Read:
     return read
 
 
-def _until(read: Read, complete: Callable[[bytes], object]) -> bytes:
-    """What has come once it is complete, too long, or at its end."""
+def until(read: Read, complete: Callable[[bytes], object]) -> bytes:
+    """What has come once it is complete, too long, or at its end; LIMIT bytes at the most."""
     raw = b""
     while len(raw) < LIMIT and (part := read(LIMIT)):
         raw += part
@@ -76,7 +76,7 @@ def _until(read: Read, complete: Callable[[bytes], object]) -> bytes:
 
 def read_token(read: Read) -> str:
     """The first line, when it is a token; else nothing."""
-    line = _until(read, lambda raw: b"\n" in raw).partition(b"\n")[0]
+    line = until(read, lambda raw: b"\n" in raw).partition(b"\n")[0]
     value = line.decode("latin-1").strip(" \t\r")
     return value if len(line) < LIMIT and is_b64token(value) else ""
 
@@ -85,7 +85,7 @@ def read_git(read: Read) -> Request:
     """Lines of `name=value` up to an empty one."""
     found: dict[str, str] = {}
     capabilities = set()
-    for line in _until(read, re.compile(rb"(\A|\n)\r?\n").search).split(b"\n"):
+    for line in until(read, re.compile(rb"(\A|\n)\r?\n").search).split(b"\n"):
         name, equals, value = line.removesuffix(b"\r").decode("utf-8", "replace").partition("=")
         if not name and not equals:
             break
@@ -95,7 +95,7 @@ def read_git(read: Read) -> Request:
             found[name] = value
     # Of a host that git has decoded more than a URL's first part may remain.
     asked = re.sub(r".*[/?#].*", "", found.get("host", ""), flags=re.DOTALL)
-    scheme, host = _place(f"{found.get('protocol')}://{asked}")
+    scheme, host = place(f"{found.get('protocol')}://{asked}")
     refused = found.get("credential") or found.get("password") or ""
     return Request(scheme, host, "authtype" in capabilities, refused if is_b64token(refused) else "")
 
@@ -112,12 +112,13 @@ def read_bazel(read: Read) -> Request:
                 return False
         return bool(found)
 
-    _until(read, complete)
+    until(read, complete)
     uri = found[0].get("uri") if found and isinstance(found[0], dict) else None
-    return Request(*_place(uri)) if isinstance(uri, str) else Request()
+    return Request(*place(uri)) if isinstance(uri, str) else Request()
 
 
-def _place(url: str) -> tuple[str, str]:
+def place(url: str) -> tuple[str, str]:
+    """Scheme and host of a URL in small letters, the host with its port unless that is the scheme's own; or nothing."""
     parts = _URL.fullmatch(url)
     scheme = parts["scheme"].lower() if parts else ""
     if not parts or scheme not in _PORTS:
@@ -133,9 +134,10 @@ def is_ours(request: Request, endpoints: Endpoints, hosts: Collection[str]) -> b
     name = re.sub(r":\d+\Z", "", request.host)
     if not name or (request.scheme == "http" and not is_loopback(name.strip("[]"))):
         return False
-    named = [_place(url) for url in (endpoints.token_url, endpoints.api_url) if url]
-    listed = [_place(f"{request.scheme}://{host}") for host in hosts]
-    if any(host == request.host for _, host in (*named, *listed)):
+    scheme = request.scheme.replace("grpcs", "https")
+    named = [place(url) for url in (endpoints.token_url, endpoints.api_url) if url]
+    listed = [place(f"{scheme}://{host}") for host in hosts]
+    if (scheme, request.host) in (*named, *listed):
         return True
     row = find(urlsplit(endpoints.token_url).hostname or "")
     return row is not None and endpoints.token_url == row.token_url and _is_under(request.host, row.domain)

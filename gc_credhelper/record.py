@@ -37,7 +37,8 @@ class Refusal:
         if isinstance(error, InvalidClient) and error.salt:
             return cls("refused", 60, error.salt, error.bits, error.status)
         if isinstance(error, RateLimited):
-            return cls("rate-limit", 10 if error.retry_after is None else error.retry_after)
+            seconds = 10 if error.retry_after is None else error.retry_after
+            return cls("rate-limit", min(seconds, _MOST["rate-limit"]))
         return cls("temporary", 1) if isinstance(error, TemporaryError) else cls()
 
     @property
@@ -108,7 +109,7 @@ class Record:
         elapsed = self.token_age + age
         if not self.token or elapsed + 1 >= self.ttl:
             return None
-        issued_at = now - elapsed
-        expires_at = issued_at + self.ttl - 1
+        issued_at = now - elapsed - 1
+        expires_at = issued_at + self.ttl
         soft = min(self.soft, advisory(self.ttl) * 1.1)
         return AccessToken(self.token, issued_at, expires_at, refresh_at=expires_at - soft)

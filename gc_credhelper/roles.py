@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 from .credentials import ClientCredentials
 from .deadline import Deadline
-from .errors import Error
+from .errors import CredentialsError, Error
 from .plan import Inputs
 from .private import PrivateDir
 from .report import Report
@@ -98,23 +98,29 @@ class LostRace(Exception):
 class Denied(Error):
     """The store knows us and does not let us do this: a cache that may only be read."""
 
+    exit_code = CredentialsError.exit_code
 
-class FarCache(Protocol):
-    """Role 2 for a store that machines share: a version per entry, and a compare-and-set. The lease on it is ours.
 
-    `far = True` tells it from a CacheBackend. Reads that are stale are allowed, a compare-and-set that is not exact is
-    not. Raises TemporaryError when the store cannot be reached, is sealed or throttles (a write may then have happened
-    or not), Denied when the caller may not, another Error when the configuration is wrong.
+class VersionedStore(Protocol):
+    """What the lease needs: a version per entry, and a compare-and-set.
+
+    Reads that are stale are allowed, a compare-and-set that is not exact is not. Raises TemporaryError when the store
+    cannot be reached, is sealed or throttles (a write may then have happened or not), Denied when the caller may not,
+    another Error when the configuration is wrong.
     """
-
-    far: ClassVar[bool]
-    settings: ClassVar[tuple[Setting, ...]]
-    locator: ClassVar[str | None]
-
-    def __init__(self, context: Context) -> None: ...
 
     def read(self, key: str, deadline: Deadline) -> Snapshot:
         """What lies under the key now, or did a moment ago."""
 
     def compare_and_set(self, key: str, version: int, text: str, deadline: Deadline) -> int:
         """Write if `version` is still the newest (0: there is none), and return the new one. LostRace otherwise."""
+
+
+class FarCache(VersionedStore, Protocol):
+    """Role 2 for a store that machines share. `far = True` tells it from a CacheBackend; the lease on it is ours."""
+
+    far: ClassVar[bool]
+    settings: ClassVar[tuple[Setting, ...]]
+    locator: ClassVar[str | None]
+
+    def __init__(self, context: Context) -> None: ...

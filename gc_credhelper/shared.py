@@ -1,14 +1,45 @@
 """Shared: the far cache of a list, and what is done when it is down."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from .deadline import Deadline
-from .errors import Error, UsageError
+from .errors import CredentialsError, Error, TemporaryError, UsageError
 from .lease import Caller, Lease, StoreDown
 from .record import Record
 from .report import Report
-from .roles import Denied, FarCache, LostRace
+from .roles import Denied, FarCache, LostRace, Snapshot
 from .tokens import AccessToken
 
+T = TypeVar("T")
+
 _TRIES = 5  # at emptying a record that others write at the same moment
+
+
+class Bounded:
+    """A plug-in's store within the deadline, and its errors among those that a far cache may raise (roles.FarCache)."""
+
+    def __init__(self, name: str, store: FarCache) -> None:
+        self._what = f"the cache {name}"
+        self._store = store
+
+    def read(self, key: str, deadline: Deadline) -> Snapshot:
+        """See FarCache."""
+        return self._step(lambda: self._store.read(key, deadline), deadline)
+
+    def compare_and_set(self, key: str, version: int, text: str, deadline: Deadline) -> int:
+        """See FarCache."""
+        return self._step(lambda: self._store.compare_and_set(key, version, text, deadline), deadline)
+
+    def _step(self, work: Callable[[], T], deadline: Deadline) -> T:
+        try:
+            return deadline.run(work, self._what)
+        except CredentialsError as e:  # a store that cannot be entered, not credentials that are asked for
+            raise Denied(str(e), hint=e.hint) from None
+        except (Error, LostRace):
+            raise
+        except Exception as e:  # noqa: BLE001  # a plug-in may raise anything, and its text may hold the token
+            raise TemporaryError(f"it failed ({type(e).__name__})", hint="ask its author to mend it") from None
 
 
 class Shared:
@@ -16,7 +47,7 @@ class Shared:
 
     def __init__(self, name: str, store: FarCache, report: Report, *, strict: bool) -> None:
         self.name = name
-        self._store = store
+        self._store = Bounded(name, store)
         self._report = report
         self._strict = strict
 
@@ -47,7 +78,14 @@ class Shared:
             except LostRace:
                 continue
             return bool(token)
-        return False
+        raise TemporaryError(f"others keep writing the token in the cache {self.name}", hint="try again")
+
+    def holds(self, key: str, value: str, deadline: Deadline) -> bool:
+        """Does that token lie there? A store that cannot say does not hold it."""
+        try:
+            return self.look(key, deadline)[0].token == value
+        except Error:
+            return False
 
     def try_remove(self, key: str, deadline: Deadline, value: str) -> None:
         """The same, where a failure is a warning."""

@@ -5,6 +5,7 @@ A caller's slot is the same in all steps of a job, so that they share a token, a
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -68,7 +69,7 @@ def find(settings: Settings, inputs: Inputs, clients: int) -> Slot:
         return Slot(0, 1, "default")
     for variable, first, total in _INDEXES:
         index = inputs.env(variable) or ""
-        if index.isdecimal() and not (total and inputs.env(total) == "1"):
+        if re.fullmatch(r"\d{1,9}", index, re.ASCII) and not (total and inputs.env(total) == "1"):
             return Slot((int(index) - first) % count, count, f"variable {variable}")
     for variables in _JOBS:
         if inputs.env(variables[0]):

@@ -49,6 +49,16 @@ class Wish:
         return self.concerns(token, now) and token.usable(now, self.min_ttl)
 
 
+def possible(token: AccessToken, wish: Wish, then: str = "") -> None:
+    """LifetimeError when no token of this client lives that long. `then`: what to do once the advice is followed."""
+    if wish.min_ttl > token.lifetime:
+        hint = "ask for less, or have the token duration of the OAuth client raised in Genesys Cloud"
+        raise LifetimeError(
+            f"this client's tokens live {token.lifetime:.0f} s, less than min_ttl asks ({wish.min_ttl:.0f} s)",
+            hint=f"{hint}, {then}" if then else hint,
+        )
+
+
 class TokenSource:
     """A valid token, from cache or exchange; safe to share among threads and to use after a fork."""
 
@@ -111,12 +121,14 @@ class TokenSource:
         return self._of_its_client(get, deadline)
 
     def own(self, deadline: Deadline | None = None) -> AccessToken:
-        """A token for this caller alone, from one exchange, which is stored nowhere. Raises what `token` does."""
+        """A token for this caller alone, from one exchange, which is stored nowhere; hand it to `check` before use."""
         deadline = deadline or Deadline(self._seconds)
-        wish = Wish(self._min_ttl)
-        return self._of_its_client(
-            lambda entry: self._checked(self._fetched(entry.alone(), wish, deadline), wish), deadline
-        )
+        return self._of_its_client(lambda entry: self._fetch(entry.alone(), Wish(self._min_ttl), deadline), deadline)
+
+    def check(self, token: AccessToken) -> None:
+        """LifetimeError when it does not live as long as was wished, TemporaryError when it came too late."""
+        possible(token, Wish(self._min_ttl))
+        self._usable(token)
 
     def _of_its_client(self, get: Callable[[Entry], AccessToken], deadline: Deadline) -> AccessToken:
         """What `get` gives for the client that the provider holds now."""
@@ -165,7 +177,7 @@ class TokenSource:
         token = entry.read(lambda token: now < token.refresh_at and wish.accepts(token, now))
         if not token or not wish.concerns(token, now):
             return None
-        self._possible(token, wish, "then run once with --refresh")
+        possible(token, wish, "then run once with --refresh")
         return token if wish.accepts(token, now) else None
 
     def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
@@ -191,7 +203,9 @@ class TokenSource:
         return self._checked(token, wish)
 
     def _fetched(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
-        token = self._fetch(entry, wish, deadline)
+        return self._usable(self._fetch(entry, wish, deadline))
+
+    def _usable(self, token: AccessToken) -> AccessToken:
         if not token.usable(self._clock()):
             raise TemporaryError(
                 "the token was already too old when it came",
@@ -205,19 +219,10 @@ class TokenSource:
         until = min(self._clock() + _CLAIM, edge)
         return AccessToken(token.value, token.issued_at, token.expires_at, refresh_at=max(until, token.refresh_at))
 
-    def _checked(self, token: AccessToken, wish: Wish) -> AccessToken:
-        self._possible(token, wish)
-        return token
-
     @staticmethod
-    def _possible(token: AccessToken, wish: Wish, then: str = "") -> None:
-        """`then`: what else to do after the advice was followed."""
-        if wish.min_ttl > token.lifetime:
-            hint = "ask for less, or have the token duration of the OAuth client raised in Genesys Cloud"
-            raise LifetimeError(
-                f"this client's tokens live {token.lifetime:.0f} s, less than min_ttl asks ({wish.min_ttl:.0f} s)",
-                hint=f"{hint}, {then}" if then else hint,
-            )
+    def _checked(token: AccessToken, wish: Wish) -> AccessToken:
+        possible(token, wish)
+        return token
 
     def reject(self, value: str, *, deadline: Deadline | None = None) -> bool:
         """Hear that the API answered 401 to this token: forget it if it is still the cached one, and keep it away.

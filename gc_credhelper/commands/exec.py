@@ -1,6 +1,7 @@
 """`exec`: run a program with the token in its environment, and without the client secret."""
 
 import argparse
+import errno
 import os
 import re
 import signal
@@ -23,6 +24,11 @@ from ..tokens import AccessToken
 
 _GOODBYE = 10.0  # seconds that ending a token of its own may take
 _NOT_SAID = ("min_ttl", "deadline", "consumer")  # to a call that the program makes, perhaps much later
+# What a nearer flag has displaced must not stand beside it in the layer of the variables (regions.endpoints).
+_DISPLACED = {
+    "GC_CREDHELPER_REGION": ("GC_CREDHELPER_TOKEN_URL", "GC_CREDHELPER_API_URL"),
+    "GC_CREDHELPER_TOKEN_URL": ("GC_CREDHELPER_API_URL",),
+}
 _IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ")
 _PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
@@ -52,8 +58,11 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
 
     def environ(token: AccessToken) -> dict[str, str]:
         kept = without_secrets(_found(os.environ), app.settings)
+        said = _said(options)
+        for name in {far for near in said for far in _DISPLACED.get(near, ())} - said.keys():
+            kept.pop(name, None)
         made = {name: output.FORMATS[form](token, output.API_VERSIONS[0]).rstrip("\n") for name, form in formats}
-        return kept | _said(options) | variables(token.value, where, consumer) | made
+        return kept | said | variables(token.value, where, consumer) | made
 
     deadline = Deadline(app.settings["deadline"])
     if options.ephemeral:
@@ -117,6 +126,7 @@ def _ephemeral(
     platform = app.platform()
     token = app.source.own(deadline)
     try:
+        app.source.check(token)
         return _finished(command, environ(token))
     finally:
         try:
@@ -164,4 +174,7 @@ def _next(waited: Collection[signal.Signals]) -> tuple[int, bool]:
 
 
 def _cannot_start(error: OSError) -> UsageError:
-    return UsageError(f"the program after -- cannot be started: {error.strerror}", hint="check its name and PATH")
+    hint = "check its name and PATH"
+    if error.errno == errno.ENOEXEC:
+        hint = "does its first line begin with #!? Else: exec -- sh PROGRAM"
+    return UsageError(f"the program after -- cannot be started: {error.strerror}", hint=hint)

@@ -35,16 +35,25 @@ def forget_slots(app: App, deadline: Deadline) -> int:
     """The token of every slot, in every cache; how many there were. An error of one slot is raised after the last."""
     count, failed = 0, None
     for one in app.of_each_slot():
-        try:
-            key = one.source.entry(deadline).key
-            count += in_each(one, lambda cache, key=key: int(bool(cache.remove(key))))  # type: ignore[misc]
-            if one.far:
-                count += one.far.remove(key, deadline)
-        except Error as e:
-            failed = failed or e
+        for step in (near, far):
+            try:
+                count += step(one, one.source.entry(deadline).key, deadline)
+            except Error as e:
+                failed = failed or e
     if failed:
         raise failed
     return count
+
+
+def near(app: App, key: str, deadline: Deadline) -> int:
+    """How many caches of this machine held one."""
+    del deadline
+    return in_each(app, lambda cache: int(bool(cache.remove(key))))
+
+
+def far(app: App, key: str, deadline: Deadline) -> int:
+    """Did the cache that machines share hold one?"""
+    return int(app.far.remove(key, deadline)) if app.far else 0
 
 
 def forget_all(app: App) -> int:

@@ -106,7 +106,7 @@ def bazel(options: argparse.Namespace, inputs: Inputs, report: Report) -> int:
 
 def _opened(options: argparse.Namespace, inputs: Inputs, quiet: Quiet) -> App:
     app = open_app(options, inputs, quiet)
-    app.caller = os.getppid()
+    app.repeated()
     quiet.keep_in(app.directory)
     return app
 

@@ -15,10 +15,11 @@ from ..deadline import Deadline
 from ..errors import CredentialsError, UsageError
 from ..fetch import guarded
 from ..plan import Inputs
+from ..protocols import LIMIT, standard_input, until
 from ..reading import sealed, trimmed
 from ..report import Report
 
-_LIMIT = 65_536  # bytes
+_LIMIT = 4096  # characters of a line
 _HOW = 'write {"client_id": "…", "client_secret": "…"}, or the id and the secret on two lines'
 
 
@@ -35,13 +36,14 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     if store is None:
         hint = "name one that can be written to: --provider keyring, vault:mount/path or aws:name"
         raise UsageError(f"the provider {app.provider_name} only reads", hint=hint)
-    credentials = asked(report) if sys.stdin and sys.stdin.isatty() else given(report)
+    deadline = Deadline(app.settings["deadline"])
+    credentials = asked(report) if sys.stdin and sys.stdin.isatty() else given(report, deadline)
     if app.pinned and app.pinned != credentials.client_id:
         raise CredentialsError(
             f"this is the client {credentials.client_id}, but client_id says {app.pinned}",
             hint="mend or unset the setting client_id",
         )
-    deadline = Deadline(app.settings["deadline"])
+    deadline = Deadline(app.settings["deadline"])  # a person may have taken longer than that
     if not options.no_check:
         app.exchanger().exchange(credentials, deadline)
         report.note("the token endpoint takes them")
@@ -67,14 +69,14 @@ def asked(report: Report) -> ClientCredentials:
 
 
 @sealed
-def given(report: Report) -> ClientCredentials:
-    """On standard input: a JSON object, or two lines. CredentialsError for anything else."""
+def given(report: Report, deadline: Deadline) -> ClientCredentials:
+    """On standard input: a JSON object, or two lines. CredentialsError for anything else, TemporaryError for none."""
     try:
-        raw = sys.stdin.buffer.read(_LIMIT + 1) if sys.stdin else b""
+        raw = until(standard_input(deadline), lambda _: False)
         content = raw.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+    except UnicodeDecodeError:
         raise CredentialsError("standard input cannot be read as UTF-8 text", hint=_HOW) from None
-    if len(raw) > _LIMIT:
+    if len(raw) >= LIMIT:
         raise CredentialsError("standard input holds more than 64 KiB", hint=_HOW)
     halves: list[object] = [line for line in content.splitlines() if line.strip()]
     if content.lstrip().startswith("{"):

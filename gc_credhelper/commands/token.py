@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 
 from .. import output
 from ..app import App
@@ -42,7 +41,8 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     if options.output == "exec-credential":
         api_version = asked_api_version(inputs, options.api_version)
     app = open_app(options, inputs, report)
-    app.caller = os.getppid() if options.output in _FOR_CALLERS else 0
+    if options.output in _FOR_CALLERS:
+        app.repeated()
     seconds = app.settings["deadline"]
     if app.settings.origin("deadline").layer == Layer.DEFAULT:
         seconds = min(seconds, _IMPATIENT.get(options.output, seconds))
@@ -82,6 +82,8 @@ def _check(options: argparse.Namespace) -> None:
             raise UsageError(f"{name} names no file", hint="is the variable set that you gave it?")
     if options.file and options.output in FORMATS and not FORMATS[options.output].for_file:
         raise UsageError(f"-o {options.output} is of no use in a file", hint="leave --file out")
+    if options.file == "-":
+        raise UsageError("--file takes a path", hint="leave it out for standard output")
     if options.output == "archy" and not options.file:
         raise UsageError(
             "Archy reads a file", hint="-o archy --file options.yaml; then archy … --optionsFile options.yaml"

@@ -19,7 +19,7 @@ TABLE: list[Row] = [
         [],
         "unknown region eu-west-9",
     ),
-    (3, ["token", "--provider", "aws:ci"], {}, [], "pip install gc-credhelper-aws"),
+    (3, ["token", "--provider", "valt:ci"], {}, [], "did you mean vault?"),
     (4, ["token"], {"GENESYS_CLOUD_CLIENT_SECRET": ""}, [], "neither GENESYS_CLOUD_CLIENT_SECRET nor"),
     (4, ["token", "--provider", "file:/nowhere"], {}, [], "/nowhere cannot be read"),
     (5, ["token"], {}, [http(401, {"error": "invalid_client"})], "wrong secret, or wrong region"),

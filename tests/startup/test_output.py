@@ -34,18 +34,20 @@ def test_json() -> None:
     now = time.time()
     fresh = AccessToken("abc", now, now + 3600)
     answer = json.loads(output.json(fresh, V1))
-    assert [*answer] == ["access_token", "token_type", "expires_in", "expires_at"]
+    assert [*answer] == ["access_token", "token_type", "expires_in", "expires_at", "expires_at_epoch"]
     assert answer["access_token"] == "abc"
     assert answer["token_type"] == "Bearer"
     assert 3530 <= answer["expires_in"] <= 3540
     assert answer["expires_at"] == time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(now + 3600 - 60)))
+    assert answer["expires_at_epoch"] == int(now + 3600 - 60)
     assert output.json(TOKEN, V1) == (
-        '{"access_token":"abc-._~+/123==","token_type":"Bearer","expires_in":0,"expires_at":"2025-11-24T06:39:00Z"}\n'
+        '{"access_token":"abc-._~+/123==","token_type":"Bearer","expires_in":0,'
+        f'"expires_at":"2025-11-24T06:39:00Z","expires_at_epoch":{TOKEN.reported_expiry}}}\n'
     )
 
 
 def test_these_are_all() -> None:
-    assert [*output.FORMATS] == ["exec-credential", "raw", "header", "json"]
+    assert [*output.FORMATS] == ["exec-credential", "raw", "header", "json", "headers", "bazel"]
 
 
 @pytest.mark.parametrize(
