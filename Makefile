@@ -9,7 +9,7 @@ TESTS := -n 2 --dist loadgroup
 # A stricter DynamoDB, for the tests of providers/aws. Without it they skip, and where CI says so they fail.
 DYNALITE := .build/npm/node_modules/.bin/dynalite
 
-.PHONY: help demo test check lint types soak bench docs clean
+.PHONY: help demo test system check lint types soak bench docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,9 +32,12 @@ $(VENV)/dev: $(VENV)/core | $(DYNALITE)
 demo: $(VENV)/core ## print an ExecCredential, obtained over HTTP from the sandbox
 	@$(BIN)/gc-credhelper sandbox -- $(BIN)/gc-credhelper token
 
-test: lint types ## everything that CI runs
+test: system lint types ## everything that CI runs
 	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
 	for provider in $(PROVIDERS); do (cd $$provider && $(CURDIR)/$(BIN)/python -m pytest $(TESTS)) || exit; done
+
+system: ## programs that the tests need, with apt-get where that is allowed
+	@$(PYTHON) tools/system_packages.py
 
 check: $(VENV)/dev ## the tests alone, without coverage
 	$(BIN)/python -m pytest $(TESTS)
@@ -51,6 +54,7 @@ types: $(VENV)/dev ## mypy, strict
 
 soak: $(VENV)/dev ## the races at the counts of the figures (minutes)
 	$(BIN)/python -m pytest -m soak -n 0 -s --timeout 1800
+	for provider in $(PROVIDERS); do (cd $$provider && $(CURDIR)/$(BIN)/python -m pytest -m soak -n 0 -s --timeout 3600) || [ $$? = 5 ] || exit; done
 
 bench: $(VENV)/dev ## ratios, measured side by side, in every layout that installers make (minutes)
 	$(BIN)/python bench/hit.py

@@ -1,14 +1,19 @@
 """A cache hit of the installed command against `python -c pass` of the same environment.
 
-`.venv/bin/python bench/hit.py` exits with 1 when a hit takes longer than that.
+`.venv/bin/python bench/hit.py` exits with 1 when a hit takes longer than that. With gc-credhelper-vault installed that
+holds for credentials and tokens in a Vault as well, where nobody listens: a hit does not ask it.
 """
 
 import argparse
+import importlib.util
 import os
 import sys
 from pathlib import Path
 
 import side
+
+SHARED = ("--provider", "vault:secret/ci/genesys", "--cache", "file,vault:gc-cache/ci")
+NOBODY = ("--set", "vault.addr=http://127.0.0.1:9", "--set", "client_id=bench")
 
 
 def main() -> int:
@@ -24,6 +29,10 @@ def main() -> int:
         "gc-credhelper-py token": [str(bin / "gc-credhelper-py"), "token"],
         "gc-credhelper token -v (no note)": [ours, "token", "-v"],
     }
+    judged = ["gc-credhelper token"]
+    if importlib.util.find_spec("gc_credhelper_vault"):
+        judged.append("the same, all of it in Vault")
+        hits[judged[-1]] = [ours, "token", *SHARED, *NOBODY]
     others = {
         "python -c pass, again": [python, "-c", "pass"],
         "python -I -S -c pass": [python, "-I", "-S", "-c", "pass"],
@@ -39,7 +48,7 @@ def main() -> int:
     for name, timing in rows.items():
         print(f"{name:34} {timing.milliseconds:6.1f}  {timing.ratio:5.2f}  {timing.low:.2f} to {timing.high:.2f}")
     noise = abs(rows["python -c pass, again"].ratio - 1)
-    verdict = rows["gc-credhelper token"].ratio <= 1
+    verdict = all(rows[name].ratio <= 1 for name in judged)
     print(f"\nnoise: the baseline against itself is off by {noise:.2f}")
     print(f"{'PASS' if verdict else 'FAIL'}: a hit is {'at most' if verdict else 'more than'} 1.00 times the baseline")
     return 0 if verdict else 1

@@ -146,7 +146,8 @@ class App:
 
     @functools.cached_property
     def source(self) -> TokenSource:
-        """The use case, with everything that it is handed."""
+        """The use case, with everything that it is handed. UsageError for a region that is not known."""
+        _ = self.endpoints  # before any store is asked
         fetch = Fetch(lambda: self.provider, self.exchanger, self.pinned, self.report)
 
         def find(deadline: Deadline) -> Entry:

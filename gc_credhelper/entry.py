@@ -12,9 +12,11 @@ from typing import TypeVar
 
 from . import tokens
 from .deadline import Deadline
+from .errors import TemporaryError
 from .filecache import FileCache
 from .gate import Gate
 from .locks import LocalLock
+from .memory import MemoryCache
 from .private import PrivateDir, reason
 from .rejections import Rejections
 from .report import Report
@@ -24,6 +26,7 @@ from .tokens import AccessToken
 
 Named = tuple[str, CacheBackend]
 T = TypeVar("T")
+_STEP = 5.0  # seconds that one step of a plug-in's cache may take
 
 KEY_VERSION = "gcck1"  # of the stored format as well: two versions side by side never read each other's entries
 
@@ -75,6 +78,7 @@ class Entry:
         self.gate = Gate(directory, key)
         self.rejections = Rejections(directory, key, report)
         self._caches = caches
+        self._stuck: set[str] = set()
         self._report = report
         beyond_process = far or any(name != "memory" for name, _ in caches)
         self._lock = LocalLock(directory if beyond_process else None, key, report) if caches or far else None
@@ -162,10 +166,15 @@ class Entry:
 
     def _try(self, named: Named, step: Callable[[CacheBackend], T]) -> T | None:
         name, cache = named
+        where = cache.directory.path if isinstance(cache, FileCache) else name  # caches of one directory warn once
+        if where in self._stuck:
+            return None
         try:
-            return step(cache)
+            if isinstance(cache, FileCache | MemoryCache):
+                return step(cache)
+            return Deadline(_STEP).run(lambda: step(cache), f"the cache {name}")
         except Exception as e:  # noqa: BLE001  # a plug-in's cache may raise anything, and none of it may lose a token
-            # Caches that lie in one directory share a warning about it.
-            where = cache.directory.path if isinstance(cache, FileCache) else name
+            if isinstance(e, TemporaryError):
+                self._stuck.add(where)
             self._report.warn(f"the cache {name} is not used ({where}): {reason(e)}", topic=where)
             return None

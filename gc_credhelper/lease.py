@@ -6,29 +6,33 @@ is that old, or when this process watched it for its whole time on its own monot
 
     fresh                      return the token
     ageing, live lease         return the token: nobody waits
+    ageing, just failed        return the token, whatever the last leader was told
     ageing or none, no lease   take the lease by compare-and-set; the winner exchanges, the others read again
     none, live lease           wait, at first until an answer may be expected, then with growing pauses
     failed for good            raise what the leader was told, if it binds this caller
     failed for now             pause once for this version, then read again
 """
 
+import contextlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from .deadline import Deadline, Pauses
-from .errors import Error, InvalidClient, RateLimited, TemporaryError
+from .errors import Error, RateLimited, TemporaryError
 from .record import Record, Refusal
 from .report import Report
 from .roles import Denied, FarCache, LostRace, Snapshot
 from .tokens import AccessToken
 
-LEASE = 10.0  # seconds that a lease lives
-_BUDGET = 0.8  # of it that the exchange may take, so that its outcome is published before somebody takes over
+LEASE = 10.0  # seconds after which somebody has taken over a lease at the latest
+_NOTICED = 0.5  # of them until a waiter has seen it; only then does the waiter count
+_BUDGET = 0.8  # of a lease that the exchange may take, so that its outcome is published before somebody takes over
+_EARLY = 5.0  # seconds that an exchange may take while there is a token that is still good
 _TRIES = 3  # failures of the store in a row, after which it counts as down
-_BELIEVED = 1.0  # seconds for which others believe in a temporary failure
-_LAST_WORD = 2.0  # seconds that publishing may take when the deadline is used up
+_PATIENCE = 0.3  # of the deadline that a store may keep silent, because an exchange without it needs some too
+_LAST_WORD = 1.5  # seconds that publishing may take when the deadline is used up
 
 
 class StoreDown(TemporaryError):
@@ -50,23 +54,42 @@ class _Watch:
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
-        self.pauses = Pauses(0.05, 0.5)
+        self.pauses = Pauses(0.3, _NOTICED)  # shorter ones would show the token little sooner, and double the requests
         self.seen: dict[int, float] = {}
         self.paused: set[int] = set()
+        self.patience = deadline.seconds * _PATIENCE
         self.unwritten = 0
         self.unwanted: str | None = None
 
-    def wait(self, record: Record, snapshot: Snapshot) -> None:
-        """For somebody else's lease: first until an answer may be expected. TemporaryError at the deadline."""
+    @contextlib.contextmanager
+    def step(self, failed: int) -> Iterator[Deadline]:
+        """The time for one step of the store, of which so many have `failed`. StoreDown when it is the last."""
+        began = time.monotonic()
+        try:
+            yield self.deadline.share(most=self.patience)
+        except TemporaryError as e:
+            self.patience -= time.monotonic() - began
+            if failed + 1 >= _TRIES or self.patience <= 0 or not self.deadline.left():
+                raise StoreDown(str(e), hint=e.hint) from e
+            raise
+
+    def lives(self, record: Record, snapshot: Snapshot) -> float:
+        """Seconds for which the lease of the record lives still."""
+        watched = time.monotonic() - self.seen.setdefault(snapshot.version, time.monotonic())
+        return max(0.0, record.lease - max(watched, snapshot.age or 0.0))
+
+    def wait(self, record: Record, snapshot: Snapshot, lives: float) -> None:
+        """For somebody else's lease while it lives, first until an answer may be expected. TemporaryError."""
         if not self.deadline.left():
             raise TemporaryError(
                 f"another machine has been getting this token for longer than {self.deadline.seconds:.0f} s",
                 hint="try again, or raise --deadline",
             )
+        latest = self.deadline.share(most=lives)
         expected = record.eta - (snapshot.age or 0.0)
         if expected > 1:  # the store's clock counts whole seconds, so that one is kept for looking
-            time.sleep(min(expected - 1, self.deadline.left()))
-        self.pauses.sleep(self.deadline)
+            time.sleep(min(expected - 1, latest.left()))
+        self.pauses.sleep(latest)
 
     def believe(self, refusal: Refusal, snapshot: Snapshot) -> None:
         """Pause for as long as what the last leader was told is believed; RateLimited when that is too long."""
@@ -98,18 +121,19 @@ class Lease:
         """
         watch = _Watch(deadline)
         while True:
-            snapshot = self._read(deadline)
+            snapshot = self._read(watch)
             record = Record.load(snapshot.text)
             if watch.unwanted is None:
                 watch.unwanted = record.token if caller.refresh else ""
             token = self._offered(record, snapshot, caller) if record.token != watch.unwanted else None
-            leased = self._leased(record, snapshot, watch)
-            if token and (leased or time.time() < token.refresh_at):
+            leased = watch.lives(record, snapshot) if record.holder not in ("", self._me) else 0.0
+            failed = record.refusal.believed > (snapshot.age or 0.0)
+            if token and (leased or failed or time.time() < token.refresh_at):
                 self._report.note("the token came from the far cache")
                 return token
             if leased:
-                watch.wait(record, snapshot)
-            elif self._failed(record.refusal, snapshot, caller, watch):
+                watch.wait(record, snapshot, leased)
+            elif failed and self._binds(record.refusal, snapshot, caller, watch):
                 watch.believe(record.refusal, snapshot)
             elif found := self._take(record, snapshot, token, caller, watch):
                 return found
@@ -119,36 +143,63 @@ class Lease:
     ) -> AccessToken | None:
         """Try to become the leader, and lead. None: look again. `token`: an ageing one, for which nobody waits."""
         sent = time.monotonic()
-        text = self._claim(record, snapshot)
         try:
-            version = self._store.compare_and_set(self._key, snapshot.version, text, watch.deadline)
-        except LostRace:
+            version = self._claim(record, snapshot, watch)
+        except (LostRace, Denied, TemporaryError) as e:
+            return token or self._unclaimed(e, caller, watch)
+        most = _EARLY if token else LEASE * _BUDGET
+        budget = watch.deadline.share(most=max(0.0, most - (time.monotonic() - sent)))
+        try:
+            return self._lead(version, record, snapshot, caller, budget)
+        except Error as e:  # of any kind: a misconfigured job must not fail where there is a good token
             if not token:
-                Pauses(0.03, 0.03).sleep(watch.deadline)
+                raise
+            self._report.warn(f"the token was not renewed early: {e}")
             return token
-        except Denied:
+
+    def _claim(self, record: Record, snapshot: Snapshot, watch: "_Watch") -> int:
+        """Write our lease; its version. Every error of the store."""
+        text = replace(_free(record, snapshot), holder=self._me, lease=LEASE - _NOTICED, eta=record.took).dump()
+        try:
+            with watch.step(watch.unwritten) as deadline:
+                return self._store.compare_and_set(self._key, snapshot.version, text, deadline)
+        except (Error, LostRace):
+            raise
+        except BaseException:  # an interrupt: it may have been written
+            self._give_back()
+            raise
+
+    def _unclaimed(self, why: Exception, caller: Caller, watch: "_Watch") -> AccessToken | None:
+        """There is no token either. None: look again; a lease that is there after all is ours, and written again."""
+        if isinstance(why, Denied):
             self._report.note("the far cache may only be read; the new token is not shared")
             return caller.exchange(watch.deadline)
-        except TemporaryError as e:
-            watch.unwritten += 1
-            if not token and (watch.unwritten >= _TRIES or not watch.deadline.left()):
-                raise StoreDown(str(e), hint=e.hint) from e
-            if not token:  # then look: a lease that is there after all is ours, and one more write holds it
-                watch.pauses.sleep(watch.deadline)
-            return token
-        budget = watch.deadline.share(most=max(0.0, LEASE * _BUDGET - (time.monotonic() - sent)))
-        return self._lead(version, record, snapshot, caller, budget)
+        if isinstance(why, StoreDown):
+            raise why
+        watch.unwritten += isinstance(why, TemporaryError)
+        watch.pauses.sleep(watch.deadline)
+        return None
 
-    def _read(self, deadline: Deadline) -> Snapshot:
-        pauses, tries = Pauses(0.05, 0.5), 0
+    def _read(self, watch: "_Watch") -> Snapshot:
+        pauses, failed = Pauses(0.05, 0.5), 0
         while True:
             try:
-                return self._store.read(self._key, deadline)
-            except TemporaryError as e:
-                tries += 1
-                if tries >= _TRIES or not deadline.left():
-                    raise StoreDown(str(e), hint=e.hint) from e
-                pauses.sleep(deadline)
+                with watch.step(failed) as deadline:
+                    return self._store.read(self._key, deadline)
+            except StoreDown:
+                raise
+            except TemporaryError:
+                failed += 1
+                pauses.sleep(watch.deadline)
+
+    def _give_back(self) -> None:
+        """The lease, if it is ours. Every error of the store is a pity."""
+        deadline = Deadline(_LAST_WORD)
+        with contextlib.suppress(Error, LostRace):
+            snapshot = self._store.read(self._key, deadline)
+            record = Record.load(snapshot.text)
+            if record.holder == self._me:
+                self._store.compare_and_set(self._key, snapshot.version, _free(record, snapshot).dump(), deadline)
 
     @staticmethod
     def _offered(record: Record, snapshot: Snapshot, caller: Caller) -> AccessToken | None:
@@ -156,28 +207,15 @@ class Lease:
         token = None if snapshot.age is None else record.access_token(snapshot.age, time.time())
         return token if token and caller.accepts(token) else None
 
-    def _leased(self, record: Record, snapshot: Snapshot, watch: "_Watch") -> bool:
-        """Does somebody else hold a live lease?"""
-        if not record.holder or record.holder == self._me:
-            return False
-        watched = time.monotonic() - watch.seen.setdefault(snapshot.version, time.monotonic())
-        return watched < record.lease and (snapshot.age is None or snapshot.age < record.lease)
-
     @staticmethod
-    def _failed(refusal: Refusal, snapshot: Snapshot, caller: Caller, watch: "_Watch") -> bool:
-        """Must the caller pause for what the last leader was told? InvalidClient when that binds the caller."""
-        if (snapshot.age or 0.0) >= refusal.believed:
-            return False
+    def _binds(refusal: Refusal, snapshot: Snapshot, caller: Caller, watch: "_Watch") -> bool:
+        """Must the caller pause for what the last leader was told? InvalidClient when that was about its secret."""
         if refusal.kind == "refused":
             caller.check(refusal)
             return False
         before = snapshot.version in watch.paused
         watch.paused.add(snapshot.version)
         return refusal.kind == "rate-limit" or not before
-
-    def _claim(self, record: Record, snapshot: Snapshot) -> str:
-        aged = record.token_age + (snapshot.age or 0.0) + 1
-        return replace(record, token_age=aged, holder=self._me, lease=LEASE, eta=record.took, refusal=Refusal()).dump()
 
     def _lead(
         self, version: int, record: Record, snapshot: Snapshot, caller: Caller, deadline: Deadline
@@ -188,30 +226,25 @@ class Lease:
         try:
             token = caller.exchange(deadline)
         except Error as e:
-            refusal = _refusal(e)
+            refusal = Refusal.of(e)
             raise
         finally:
             took = time.monotonic() - began
-            aged = record.token_age + (snapshot.age or 0.0) + 1 + took
-            kept = replace(record, token_age=aged, holder="", lease=0, eta=0, refusal=refusal)
-            self._publish(version, Record.of(token, took, self._about) if token else kept, began)
+            kept = _free(record, snapshot, refusal, took)
+            self._publish(version, Record.of(token, took, self._about) if token else kept, deadline)
         return token
 
-    def _publish(self, version: int, record: Record, began: float) -> None:
-        left = max(_LAST_WORD, LEASE - (time.monotonic() - began))
+    def _publish(self, version: int, record: Record, deadline: Deadline) -> None:
+        left = Deadline(max(_LAST_WORD, deadline.left()))
         try:
-            self._store.compare_and_set(self._key, version, record.dump(), Deadline(left))
+            self._store.compare_and_set(self._key, version, record.dump(), left)
         except LostRace:
             self._report.note("another machine took over the lease; its token stays in the far cache")
         except Error as e:
             self._report.warn(f"the far cache did not take what this run learned: {e}")
 
 
-def _refusal(error: Error) -> Refusal:
-    if isinstance(error, InvalidClient) and error.salt:
-        return Refusal("refused", 60, error.salt, error.bits, error.status)
-    if isinstance(error, RateLimited):
-        return Refusal("rate-limit", 10 if error.retry_after is None else error.retry_after)
-    if isinstance(error, TemporaryError):
-        return Refusal("temporary", _BELIEVED)
-    return Refusal()
+def _free(record: Record, snapshot: Snapshot, refusal: Refusal | None = None, took: float = 0.0) -> Record:
+    """The same token as it is now, `took` seconds after the read, and nobody's lease."""
+    aged = record.token_age + (snapshot.age or 0.0) + 1 + took
+    return replace(record, token_age=aged, holder="", lease=0, eta=0, refusal=refusal or Refusal())

@@ -126,11 +126,11 @@ def _entries(group: str) -> "list[EntryPoint]":
 
 
 def _how_to_install(group: str, name: str) -> str:
+    other = CACHES if group == PROVIDERS else PROVIDERS
+    if name in BUILT_IN[other] or any(entry.name == name for entry in _entries(other)):
+        return f"{name} is a {ROLE_NAMES[other]}"
     if distribution := DISTRIBUTIONS.get(name):
         return f"pip install {distribution}"
-    other = CACHES if group == PROVIDERS else PROVIDERS
-    if name in BUILT_IN[other]:
-        return f"{name} is a {ROLE_NAMES[other]}"
     return f"{nearest(name, _known(group))}; `gc-credhelper plugins` lists what is installed"
 
 

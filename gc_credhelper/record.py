@@ -7,6 +7,7 @@ limits, and anything odd counts as empty. Times are seconds and spans, never mom
 import json
 from dataclasses import asdict, dataclass, field
 
+from .errors import Error, InvalidClient, RateLimited, TemporaryError
 from .gate import STATUSES
 from .tokens import MAX_LIFETIME, AccessToken, advisory, is_b64token, mandatory
 
@@ -29,6 +30,15 @@ class Refusal:
     salt: str = ""
     bits: str = ""
     status: int = 0
+
+    @classmethod
+    def of(cls, error: Error) -> "Refusal":
+        """What others are to know of it; nothing when it is no more than this caller's own."""
+        if isinstance(error, InvalidClient) and error.salt:
+            return cls("refused", 60, error.salt, error.bits, error.status)
+        if isinstance(error, RateLimited):
+            return cls("rate-limit", 10 if error.retry_after is None else error.retry_after)
+        return cls("temporary", 1) if isinstance(error, TemporaryError) else cls()
 
     @property
     def believed(self) -> float:

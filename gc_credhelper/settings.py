@@ -110,12 +110,17 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host)) or host.endswith(".localhost")
 
 
-def public_ids(raw: object) -> tuple[str, ...]:
-    """A client id, or one for each client of a pool, without the secret that people write behind a colon."""
+def public_id(raw: object) -> str:
+    """A client id, without the secret that people write behind a colon."""
     try:
-        return tuple(check_client_id(one) for one in items(raw))
+        return check_client_id(text(raw))
     except CredentialsError as e:
         raise ValueError(f"must be a client id, but {e}") from None
+
+
+def public_ids(raw: object) -> tuple[str, ...]:
+    """A client id, or a list of one for each client of a pool."""
+    return tuple(public_id(one) for one in (raw if isinstance(raw, list) else text(raw).split(",")))
 
 
 def pool(raw: object) -> tuple[str, ...]:

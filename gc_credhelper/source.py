@@ -171,7 +171,8 @@ class TokenSource:
                 raise
             self._report.warn(f"the token was not renewed early: {e}")
             return old
-        entry.write(token)
+        ageing = self._clock() >= token.refresh_at  # another machine refreshes it
+        entry.write(self._claimed(token) if ageing else token)
         return self._checked(token, wish)
 
     def _fetched(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:

@@ -12,7 +12,7 @@ FRONT = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"
 FRONT += sorted((ROOT / "providers").glob("*/README.md"))
 PAGES = [*FRONT, *sorted((ROOT / "docs").rglob("*.md"))]
 CONTINUED = "> "
-VAULT = " vault"  # behind the language of a block that providers/vault/tests/test_howto.py runs
+STORES = sorted(path.parent.name for path in (ROOT / "providers").glob("*/pyproject.toml"))
 MARK = "@@@"
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -79,9 +79,11 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(page, found[1].strip(), found[2], text[: found.start()])
 
 
-def vault_blocks() -> list[Block]:
-    """The blocks that a Vault is needed for: those of an operator, of CI files, and of jobs. Its suite runs them."""
-    return [block for page in PAGES for block in blocks(page) if block.info.endswith(VAULT)]
+def store_blocks(store: str) -> list[Block]:
+    """The blocks that need a store, whose name stands behind the language, as in `console vault`: those of an operator,
+    of CI files, of jobs. The store's own suite runs them, in test_howto.py.
+    """
+    return [block for page in PAGES for block in blocks(page) if block.info.endswith(f" {store}")]
 
 
 def prose(page: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import GC, Machine
 
-from .pages import HOW_TO, PAGES, ROOT, VAULT, Step, blocks, check, name, script, steps, vault_blocks
+from .pages import HOW_TO, PAGES, ROOT, STORES, Step, blocks, check, name, script, steps, store_blocks
 
 BUILD = "make demo"
 SHOWN = [page for page in PAGES if any(BUILD not in step.command for step in steps(page))]
@@ -21,8 +21,8 @@ NOT_RUN = {
     "docs/how-to/use-from-python.md",
     "docs/how-to/vault-kubernetes.md",
 }
-OF_VAULT = {kind + VAULT for kind in ("sh", "console", "yaml", "groovy")}
-KNOWN = OF_VAULT | {"console", "sh", "python", "toml", "json", "yaml", "text", "", "sh not-run", "python not-run"}
+OF_STORES = {f"{kind} {store}" for store in STORES for kind in ("sh", "console", "yaml", "groovy", "json", "toml")}
+KNOWN = OF_STORES | {"console", "sh", "python", "toml", "json", "yaml", "text", "", "sh not-run", "python not-run"}
 
 
 def session(page: Path) -> list[Step]:
@@ -55,10 +55,11 @@ def test_the_fence_of_each_block_says_what_becomes_of_it() -> None:
     assert {block.info for page in PAGES for block in blocks(page)} <= KNOWN
 
 
-def test_the_blocks_that_need_a_vault_are_left_to_a_suite_that_takes_all_of_them() -> None:
-    suite = (ROOT / "providers" / "vault" / "tests" / "test_howto.py").read_text(encoding="utf-8")
-    assert {block.info for block in vault_blocks()} == OF_VAULT
-    assert "BLOCKS = vault_blocks()\n" in suite
+@pytest.mark.parametrize("store", STORES)
+def test_the_blocks_that_need_a_store_are_left_to_a_suite_that_takes_all_of_them(store: str) -> None:
+    suite = (ROOT / "providers" / store / "tests" / "test_howto.py").read_text(encoding="utf-8")
+    assert store_blocks(store)
+    assert f'BLOCKS = store_blocks("{store}")\n' in suite
 
 
 def test_blocks_that_are_not_run_are_few_and_say_why() -> None:

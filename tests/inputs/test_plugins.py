@@ -10,6 +10,7 @@ import pytest
 from support import Machine, Run, client
 from support.scripted import ScriptedServer
 
+from gc_credhelper import plugins
 from inputs.kit import CANARY, Shell, refused
 
 PROVIDERS = "gc_credhelper.credential_providers"
@@ -131,6 +132,13 @@ def test_only_the_plugin_that_is_named_is_loaded(shell: Shell, scripted: Scripte
     assert shell("plugins").code == 0
 
 
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plug-in is installed; in a checkout all of them are."""
+    monkeypatch.setattr(plugins, "_entries", lambda _: [])
+
+
+@pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize(
     ("group", "option", "name", "hint"),
     [
@@ -300,6 +308,13 @@ def test_a_cache_that_cannot_be_built_loses_no_token(shell: Shell, scripted: Scr
     assert (done.code, done.out) == (0, "tok-1\n"), done.err
     assert len(done.warnings) == 1
     assert CANARY not in done.err
+
+
+def test_a_cache_that_hangs_is_left_behind_once(shell: Shell, scripted: ScriptedServer, install: Install) -> None:
+    install(cache(get="import time; time.sleep(300)", put="import time; time.sleep(300)"), group=CACHES)
+    done = shell("token", "-o", "raw", "--cache", "fake", env=client(scripted))
+    assert (done.code, done.out) == (0, "tok-1\n")
+    assert done.warnings == ["the cache fake is not used (fake): the cache fake took longer than 5.0 s"]
 
 
 @pytest.mark.parametrize("answer", ["5", "b'x'", "'junk'", "''", "[1]", "'x' * 10**6"])

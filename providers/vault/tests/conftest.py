@@ -1,6 +1,7 @@
 """Fixtures: a clean machine, one OpenBao server for all tests, a namespace of it for each."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,21 @@ from gc_credhelper_vault.cache import VaultCache
 from gc_credhelper_vault.provider import VaultProvider
 
 FOREIGN = ("GC_", "GENESYS", "PURECLOUD", "XDG_", "HTTP", "NO_PROXY", "http", "no_proxy", "VAULT_", "BAO_", "ACTIONS_")
+
+
+def pytest_configure() -> None:
+    """A runner that was started in the background ignores signals, and would have all of its children do so."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The figures' counts run only when they are asked for."""
+    if config.option.markexpr:
+        return
+    kept = [item for item in items if not item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
+    items[:] = kept
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import hvac
 import pytest
 from cijobs import pod_token
-from docs.pages import HOW_TO, Block, name, vault_blocks
+from docs.pages import HOW_TO, Block, name, store_blocks
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 from howtokit import Stage, Story, shown_and_used
@@ -22,7 +22,7 @@ from situations import CLIENT, OF_GITHUB, OF_GITLAB, SITUATIONS, job
 from support import Machine
 from vaultkit import POLICY, SECRET, answers, binary, canary, free_port, make_namespace, running
 
-BLOCKS = vault_blocks()
+BLOCKS = store_blocks("vault")
 ONCE = "Once, by an operator"
 COMMON, FAILURES = HOW_TO / "share-tokens-in-vault.md", HOW_TO / "vault-failures.md"
 
