@@ -114,7 +114,9 @@ def running(directory: Path, port: int, *argv: str) -> Iterator[str]:
 def moto_server(directory: Path) -> Iterator[str]:
     """moto, which behaves like the services of AWS that it knows."""
     port = free_port()
-    with running(directory, port, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)) as address:
+    with running(
+        directory, port, sys.executable, str(HERE / "tests" / "atomic_moto.py"), "-H", "127.0.0.1", "-p", str(port)
+    ) as address:
         yield address
 
 
