@@ -4,8 +4,9 @@
     rec     the text            at      the store's time of the write, as the writer knew it, never later than it was
     exp     when DynamoDB may delete the item          nonce   which write it was
 
-Versions begin at a random number: an item that was deleted and made anew never has a version that somebody may still
-hold. It needs to get and put items, and no more; dynamodb:LeadingKeys can hold it to its prefix.
+Versions begin at the store's time in milliseconds with 16 random bits behind it: an item that was deleted and made
+anew never has a version that somebody may still hold, since nobody writes 65,536 times in a millisecond. The cache
+needs to get and put items, and no more; dynamodb:LeadingKeys can hold it to its prefix.
 """
 
 import math
@@ -28,7 +29,7 @@ from .settings import CACHE, CONNECTION, TABLE, TOKENS
 _LOST = "ConditionalCheckFailedException"
 _LARGEST_SKEW = 60.0  # seconds; an entry from further in the future is by a clock that cannot be believed
 _TRIES = 3
-_FIRST = 2**48  # versions begin below it; a number of DynamoDB has 38 digits
+_RANDOM = 16  # bits of a first version
 
 
 class DynamoCache:
@@ -48,6 +49,7 @@ class DynamoCache:
         self._keep: float = context.settings["dynamodb.keep"]
         self._client = client_for(context)
         self._heard: tuple[float, float] | None = None  # the store's time, and ours at that moment
+        self._newest: dict[str, int] = {}  # versions that this process has seen
 
     def read(self, key: str, deadline: Deadline) -> Snapshot:
         """What lies under the key, by a consistent read. An item past its time still counts as a version."""
@@ -58,6 +60,7 @@ class DynamoCache:
         if version is None or version < 1 or version != int(version):
             hint = "give it a table of its own, or another dynamodb.prefix"
             raise UsageError(f"the {self._what} holds something else under our key", hint=hint)
+        self._newest[key] = max(int(version), self._newest.get(key, 0))
         age = None if now is None or at is None or at > now + _LARGEST_SKEW else max(0.0, now - at)
         is_past = now is not None and until is not None and now >= until
         return Snapshot(int(version), "" if is_past else _text(item, "rec"), age)
@@ -70,7 +73,7 @@ class DynamoCache:
         """
         if self._heard is None:
             self._get(key, deadline)
-        nonce, written = uuid.uuid4().hex, version + 1 if version else 1 + secrets.randbelow(_FIRST)
+        nonce, written = uuid.uuid4().hex, version + 1 if version else self._first(key)
         pauses, may_be_there = Pauses(0.05, 0.5), False
         for left in reversed(range(_TRIES)):
             try:
@@ -86,8 +89,20 @@ class DynamoCache:
                 may_be_there = True
                 pauses.sleep(deadline)
             else:
+                self._newest[key] = written
                 return written
         raise AssertionError
+
+    def _first(self, key: str) -> int:
+        """A version for a new item. The store's time is whole seconds old, so what was seen meanwhile counts too."""
+        return max(int(1000 * (self._now() or 1)) << _RANDOM | secrets.randbits(_RANDOM), self._newest.get(key, 0) + 1)
+
+    def _now(self) -> float | None:
+        """The store's time, never later than it is."""
+        if not self._heard:
+            return None
+        then, moment = self._heard
+        return then + (time.monotonic() - moment)
 
     def _is_ours(self, key: str, nonce: str, deadline: Deadline) -> bool:
         item, _ = self._get(key, deadline)
@@ -95,9 +110,7 @@ class DynamoCache:
 
     def _item(self, key: str, version: int, text: str, nonce: str) -> dict[str, dict[str, str]]:
         item = {"pk": {"S": self._prefix + key}, "ver": {"N": str(version)}, "rec": {"S": text}, "nonce": {"S": nonce}}
-        if self._heard:
-            then, moment = self._heard
-            now = then + (time.monotonic() - moment)
+        if (now := self._now()) is not None:
             item |= {"at": {"N": f"{now:.3f}"}, "exp": {"N": str(math.ceil(now + self._keep))}}
         return item
 
@@ -167,7 +180,7 @@ def _condition(version: int) -> dict[str, Any]:
 def _number(item: dict[str, Any], name: str) -> float | int | None:
     """A number of the item, which whoever may write the table chose."""
     raw = item.get(name, {}).get("N")
-    if not isinstance(raw, str) or not re.fullmatch(r"\d{1,18}(\.\d{1,9})?", raw, re.ASCII):
+    if not isinstance(raw, str) or not re.fullmatch(r"\d{1,20}(\.\d{1,9})?", raw, re.ASCII):
         return None
     return float(raw) if "." in raw else int(raw)
 

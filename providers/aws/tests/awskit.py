@@ -29,6 +29,8 @@ from gc_credhelper.report import Report
 from gc_credhelper.roles import Context
 from support import REQUIRE_REAL
 
+from gc_credhelper_aws.wire import hush, ours
+
 E = TypeVar("E", bound=Error)
 
 HERE = Path(__file__).parent.parent
@@ -112,7 +114,9 @@ def running(directory: Path, port: int, *argv: str) -> Iterator[str]:
 def moto_server(directory: Path) -> Iterator[str]:
     """moto, which behaves like the services of AWS that it knows."""
     port = free_port()
-    with running(directory, port, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)) as address:
+    with running(
+        directory, port, sys.executable, str(HERE / "tests" / "atomic_moto.py"), "-H", "127.0.0.1", "-p", str(port)
+    ) as address:
         yield address
 
 
@@ -140,6 +144,17 @@ def client(service: str, address: str) -> Any:
         aws_secret_access_key=KEY,
         config=Config(proxies={}),
     )
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """What the library logs of an operator's requests, with all that they hold, is not what is tested."""
+    token = ours.set(True)
+    hush()
+    try:
+        yield
+    finally:
+        ours.reset(token)
 
 
 def make_table(address: str, name: str | None = None) -> str:

@@ -117,14 +117,22 @@ def test_only_one_of_many_writers_of_a_version_wins(make: Make) -> None:
 
 
 def test_an_item_made_anew_has_a_version_that_nobody_holds_any_more(shared: DynamoCache, items: Any) -> None:
-    seen = set()
+    newest = 0
     for _ in range(4):
         first = shared.compare_and_set(KEY, 0, "one", soon())
-        seen |= {first, shared.compare_and_set(KEY, first, "two", soon())}
+        assert first > newest
+        newest = shared.compare_and_set(KEY, first, "two", soon())
         items.delete()
         with pytest.raises(LostRace):
             shared.compare_and_set(KEY, first + 1, TEXT, soon())
-    assert len(seen) == 8
+
+
+def test_another_machine_that_makes_it_anew_begins_later_by_the_stores_clock(make: Make, items: Any) -> None:
+    one, other = make(), make()
+    before = one.compare_and_set(KEY, one.compare_and_set(KEY, 0, "one", soon()), "two", soon())
+    items.delete()
+    time.sleep(1.2)  # the store's clock is heard in whole seconds
+    assert other.compare_and_set(KEY, 0, TEXT, soon()) > before
 
 
 def test_an_item_past_its_time_counts_as_a_version_and_holds_no_text(shared: DynamoCache, items: Any) -> None:

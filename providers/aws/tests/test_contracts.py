@@ -1,12 +1,17 @@
-"""Every role keeps the promises that the core asks of any plug-in, on moto's server and on dynalite."""
+"""Every role keeps the promises that the core asks of any plug-in, on moto, and the cache on dynalite as well."""
 
 import contextlib
+import http.client
+import http.server
 import json
-import logging
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from awskit import client, keys, make_table
+from awskit import client, fresh, keys, make_table, unheard
 from gc_credhelper.testing import (
     CredentialProviderContract,
     FarCacheContract,
@@ -15,87 +20,118 @@ from gc_credhelper.testing import (
     silent_host,
 )
 
-CLOSED = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+CLOSED = "http://127.0.0.1:1"
 
 
-@contextlib.contextmanager
-def unheard() -> Iterator[None]:
-    """The operator's own requests hold the secret, and at level DEBUG the library would log them."""
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-def halves(client_id: str | None, secret: str | None) -> str:
-    """The JSON of a secret that may lack a half."""
-    named = {"client_id": client_id, "client_secret": secret}
-    return json.dumps({name: value for name, value in named.items() if value is not None})
+def fields(client_id: str | None, secret: str | None) -> str:
+    halves = {"client_id": client_id, "client_secret": secret}
+    return json.dumps({name: value for name, value in halves.items() if value is not None})
 
 
 class TestSecretsManager(CredentialProviderContract):
     @pytest.fixture
-    def case(self, moto: str, secret: str) -> Iterator[ProviderCase]:
-        operator = client("secretsmanager", moto)
+    def case(self, moto: str, secret: str, tmp_path: Path) -> Iterator[ProviderCase]:
+        env = keys(moto)
+        manager = client("secretsmanager", moto)
 
         @unheard()
         def put(client_id: str | None, value: str | None) -> dict[str, str]:
-            with contextlib.suppress(operator.exceptions.ResourceNotFoundException):
-                operator.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
-            if client_id is not None or value is not None:
-                operator.create_secret(Name=secret, SecretString=halves(client_id, value))
-            return keys(moto)
+            with contextlib.suppress(manager.exceptions.ResourceNotFoundException):
+                manager.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
+            if (client_id, value) != (None, None):
+                manager.create_secret(Name=secret, SecretString=fields(client_id, value))
+            return env
 
         with silent_host() as silent:
+            home = tmp_path / "contract-home" / ".aws"
             yield ProviderCase(
                 name="aws",
                 reference=secret,
                 put=put,
-                unreachable=CLOSED,
+                unreachable={"AWS_ENDPOINT_URL": CLOSED},
                 silent={"AWS_ENDPOINT_URL": f"http://{silent}"},
+                files=(home / "config", home / "credentials"),
             )
 
 
 class TestParameterStore(CredentialProviderContract):
     @pytest.fixture
-    def case(self, moto: str, secret: str) -> Iterator[ProviderCase]:
-        operator = client("ssm", moto)
-        name = f"/{secret}"
+    def case(self, moto: str) -> Iterator[ProviderCase]:
+        env, path = keys(moto), "/" + fresh("ci/contract")
+        store = client("ssm", moto)
 
         @unheard()
         def put(client_id: str | None, value: str | None) -> dict[str, str]:
-            with contextlib.suppress(operator.exceptions.ParameterNotFound):
-                operator.delete_parameter(Name=name)
-            if client_id is not None or value is not None:
-                operator.put_parameter(Name=name, Value=halves(client_id, value), Type="SecureString")
-            return keys(moto)
+            with contextlib.suppress(store.exceptions.ParameterNotFound):
+                store.delete_parameter(Name=path)
+            if (client_id, value) != (None, None):
+                store.put_parameter(Name=path, Value=fields(client_id, value), Type="SecureString")
+            return env
 
         with silent_host() as silent:
             yield ProviderCase(
                 name="aws-ssm",
-                reference=name,
+                reference=path,
                 put=put,
-                unreachable=CLOSED,
-                silent={"AWS_ENDPOINT_URL": f"http://{silent}"},
+                unreachable={"AWS_ENDPOINT_URL_SSM": CLOSED},
+                silent={"AWS_ENDPOINT_URL_SSM": f"http://{silent}"},
             )
 
 
+@contextlib.contextmanager
+def read_only(address: str) -> Iterator[str]:
+    """A relay that lets reads through and denies writes as IAM does; neither moto nor dynalite knows policies."""
+    denied = json.dumps({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": "not authorized"})
+
+    class Relay(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers["X-Amz-Target"].endswith(".PutItem"):
+                self.reply(400, denied.encode())
+                return
+            onward = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+            onward.request("POST", "/", body, dict(self.headers))
+            with onward.getresponse() as answer:
+                self.reply(answer.status, answer.read())
+            onward.close()
+
+        def reply(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.0")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Relay)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
 class TestDynamoDB(FarCacheContract):
+    fleet = 16
+
     @pytest.fixture
     def case(self, dynamo: str) -> Iterator[FarCase]:
-        table = make_table(dynamo)
+        name = make_table(dynamo)
 
         def end(key: str) -> None:
-            client("dynamodb", dynamo).delete_item(TableName=table, Key={"pk": {"S": key}})
+            """As DynamoDB's clock ends it, before the item is deleted, which takes days."""
+            table = client("dynamodb", dynamo)
+            item = table.get_item(TableName=name, Key={"pk": {"S": key}}, ConsistentRead=True)["Item"]
+            table.put_item(TableName=name, Item={**item, "exp": {"N": str(int(time.time()) - 1)}})
 
-        with silent_host() as silent:
+        with silent_host() as silent, read_only(dynamo) as relay:
             yield FarCase(
                 name="dynamodb",
-                reference=table,
+                reference=name,
                 env=keys(dynamo),
-                unreachable=CLOSED,
+                unreachable={"AWS_ENDPOINT_URL": CLOSED},
                 silent={"AWS_ENDPOINT_URL": f"http://{silent}"},
-                read_only=None,  # neither server has logins that may only read; test_answers.py has AWS' answer
+                read_only={"AWS_ENDPOINT_URL": relay},
                 end=end,
             )

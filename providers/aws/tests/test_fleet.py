@@ -1,10 +1,8 @@
-"""One exchange for a fleet: machines (processes with homes of their own) that share tokens in moto and in dynalite."""
+"""Fleets of machines (processes with homes of their own): what the contracts do not say, and the figures' counts."""
 
 import json
 import random
-import signal
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -12,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from awskit import ID, SECRET, client, hunt, keys, make_table
+from awskit import ID, SECRET, client, hunt, keys
 from gc_credhelper.lease import LEASE
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
@@ -68,122 +66,24 @@ def slow() -> Iterator[SandboxThread]:
         yield sandbox
 
 
-def test_sixteen_machines_cause_one_token_request(tmp_path: Path, slow: SandboxThread, variables: Variables) -> None:
-    done = run_all(fleet(tmp_path, 16), variables(slow))
-    assert {(run.code, run.err) for run in done} == {(0, "")}
-    assert len({run.out for run in done}) == 1
-    assert slow.stats()["token_requests"] == 1
-
-
-def leading(machine: Machine, env: Mapping[str, str], sandbox: SandboxThread) -> "subprocess.Popen[str]":
-    """A process that holds the lease and waits for the token endpoint."""
-    leader = machine.start("token", env=env)
-    until = time.monotonic() + 60
-    while not sandbox.stats()["token_requests"] and time.monotonic() < until:
-        time.sleep(0.02)
-    return leader
-
-
-# --- the rest is the same in either
-
-
-@pytest.fixture
-def on_moto(moto: str, secret: str) -> Variables:
-    client("secretsmanager", moto).create_secret(Name=secret, SecretString=PAIR)
-    table = make_table(moto)
-
-    def make(sandbox: SandboxThread, **more: str) -> dict[str, str]:
-        own = {
-            "GC_CREDHELPER_TOKEN_URL": sandbox.token_url,
-            "GC_CREDHELPER_PROVIDER": f"aws:{secret}",
-            "GC_CREDHELPER_CACHE": f"file,dynamodb:{table}",
-            "GC_CREDHELPER_CLIENT_ID": ID,
-            "GC_CREDHELPER_DEADLINE": "60s",
-        }
-        return keys(moto, **own | more)
-
-    return make
-
-
-def test_a_leader_that_is_killed_is_followed_by_another(tmp_path: Path, on_moto: Variables) -> None:
-    with SandboxThread(Options(clients=((ID, SECRET),), fail=("timeout:1",))) as sandbox:
-        first, *others = fleet(tmp_path, 4)
-        env = on_moto(sandbox)
-        leader = leading(first, env, sandbox)
-        killed = time.monotonic()
-        leader.kill()
-        leader.communicate(timeout=30)
-        done = run_all(others, env)
-        assert {run.code for run in done} == {0}
-        assert len({run.out for run in done}) == 1
-        assert sandbox.stats()["token_requests"] == 2
-        assert time.monotonic() - killed < LEASE * 4
-
-
-def test_a_leader_that_is_terminated_gives_the_lease_back(tmp_path: Path, on_moto: Variables) -> None:
-    with SandboxThread(Options(clients=((ID, SECRET),), fail=("timeout:1",))) as sandbox:
-        first, second = fleet(tmp_path, 2)
-        env = on_moto(sandbox)
-        leader = leading(first, env, sandbox)
-        leader.send_signal(signal.SIGTERM)
-        leader.communicate(timeout=30)
-        (done,) = run_all([second], env, "-v")
-        assert done.code == 0
-        record = json.loads(_only_record(env))
-        assert (record["holder"], record["token"] + "\n") == ("", done.out)
-
-
-def _only_record(env: Mapping[str, str]) -> str:
-    table = env["GC_CREDHELPER_CACHE"].partition(":")[2]
-    (item,) = client("dynamodb", env["AWS_ENDPOINT_URL"]).scan(TableName=table)["Items"]
-    text: str = item["rec"]["S"]
-    return text
-
-
 def test_a_job_that_may_not_read_the_secret_gets_the_token_of_another(
-    tmp_path: Path, slow: SandboxThread, on_moto: Variables
+    tmp_path: Path, slow: SandboxThread, variables: Variables
 ) -> None:
     first, second = fleet(tmp_path, 2)
-    env = on_moto(slow)
+    env = variables(slow)
     (leader,) = run_all([first], env)
     (reader,) = run_all([second], env | {"GC_CREDHELPER_PROVIDER": "aws:not/for/us"})
     assert (reader.code, reader.out) == (0, leader.out)
 
 
-def test_without_dynamodb_every_machine_asks_for_itself_with_one_warning(
-    tmp_path: Path, slow: SandboxThread, on_moto: Variables
-) -> None:
-    env = on_moto(slow) | {"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1"}
-    machines = fleet(tmp_path, 2)
-    done = run_all(machines, env)
-    assert {run.code for run in done} == {0}
-    assert all(len(run.warnings) == 1 and "dynamodb" in run.warnings[0] for run in done)
-    assert slow.stats()["token_requests"] == 2
-    (strict,) = run_all(machines[:1], env | {"GC_CREDHELPER_STRICT": "yes"}, "--refresh")
-    assert (strict.code, strict.out) == (6, "")
-
-
 def test_without_credentials_for_the_table_the_token_is_not_lost(
-    machine: Machine, slow: SandboxThread, on_moto: Variables
+    machine: Machine, slow: SandboxThread, variables: Variables
 ) -> None:
     own = {"GC_CREDHELPER_PROVIDER": "env", "GENESYS_CLOUD_CLIENT_ID": ID, "GENESYS_CLOUD_CLIENT_SECRET": SECRET}
-    env = on_moto(slow) | own | {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    env = variables(slow) | own | {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     (done,) = run_all([machine], env)
     assert done.code == 0
     assert [warning for warning in done.warnings if "no AWS credentials" in warning]
-
-
-def test_forget_empties_the_record_and_refresh_replaces_it_for_all(
-    tmp_path: Path, slow: SandboxThread, on_moto: Variables
-) -> None:
-    first, second, third = fleet(tmp_path, 3)
-    env = on_moto(slow)
-    (old,) = run_all([first], env)
-    (new,) = run_all([second], env, "--refresh")
-    assert new.out != old.out
-    assert run_all([third], env)[0].out == new.out
-    assert third.run("forget", env=env).code == 0
-    assert run_all([third], env)[0].out != new.out
 
 
 @pytest.mark.soak
