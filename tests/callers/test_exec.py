@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import GC, Machine, Run, client
 from support.entries import put
-from support.scripted import ScriptedServer, token
+from support.scripted import ScriptedServer, http, token
 
 from gc_credhelper.handed import DIVIDED
 from gc_credhelper.sandbox.options import Options
@@ -399,3 +399,23 @@ def test_the_ephemeral_token_is_in_nobodys_arguments(machine: Machine, sandbox: 
         assert "exec --ephemeral" in shown
         assert own not in shown
         assert os.getpid() != child.pid
+
+
+def test_a_flag_displaces_for_the_program_what_it_displaced_for_us(machine: Machine, sandbox: SandboxThread) -> None:
+    env = client(
+        sandbox, GC_CREDHELPER_TOKEN_URL="http://127.0.0.1:1/oauth/token", GC_CREDHELPER_API_URL="http://127.0.0.1:1"
+    )
+    region = sandbox.api_url.removeprefix("http://").replace("127.0.0.1", "localhost")
+    script = 'echo "${GC_CREDHELPER_TOKEN_URL-none} ${GC_CREDHELPER_API_URL-none} $GC_CREDHELPER_REGION"'
+    done = machine.run("exec", "--region", region, "--", "sh", "-c", script, env=env)
+    assert (done.code, done.out) == (0, f"none none {region}\n"), done.err
+
+
+def test_an_ephemeral_token_that_is_too_short_lived_is_ended_as_well(
+    machine: Machine, scripted: ScriptedServer
+) -> None:
+    scripted.answers = [token("tok-short", 3600), http(200, "")]
+    env = client(scripted, GC_CREDHELPER_API_URL=f"http://127.0.0.1:{scripted.port}")
+    done = machine.run("exec", "--ephemeral", "--min-ttl", "2h", "--", "true", env=env)
+    assert done.code == 7
+    assert [one.line.split()[0] for one in scripted.requests] == ["POST", "DELETE"]

@@ -386,3 +386,9 @@ def test_a_thousand_inputs_make_no_command_fail_in_a_way_of_its_own(commands: Co
     sys.stdout.write(
         "\nhelper git get, erase, helper bazel get, reject: 1000 inputs to each, only protocol on stdout\n"
     )
+
+
+def test_another_service_on_this_machine_is_not_meant_by_a_url_of_the_settings() -> None:
+    local = Endpoints("https://localhost/oauth/token", None, "a test")
+    assert is_ours("https", "localhost", local)
+    assert not is_ours("http", "localhost", local)

@@ -9,12 +9,13 @@ from typing import ClassVar
 import pytest
 
 from gc_credhelper.deadline import Deadline
-from gc_credhelper.errors import InvalidClient, RateLimited, TemporaryError
+from gc_credhelper.errors import CredentialsError, Error, InvalidClient, RateLimited, TemporaryError
 from gc_credhelper.lease import LEASE, Caller, Lease, StoreDown
 from gc_credhelper.record import Record, Refusal
 from gc_credhelper.report import Report
 from gc_credhelper.roles import Context, Denied, LostRace, Snapshot
 from gc_credhelper.settings import Setting
+from gc_credhelper.shared import Shared
 from gc_credhelper.tokens import AccessToken
 
 
@@ -382,3 +383,78 @@ def test_the_times_of_a_record_are_capped() -> None:
         assert Record.load(bad.dump()) == Record()
     assert Refusal("refused", 1e6).believed == 60
     assert Refusal("anything", 10).believed == 0
+
+
+def test_machines_that_keep_failing_do_not_starve_one_that_would_succeed(store: Store, issuer: Issuer) -> None:
+    store.put(Record(refusal=Refusal("temporary", 1)))
+    took = 0
+
+    def breaks(step: str) -> None:
+        nonlocal took
+        if step == "read" and time.monotonic() - began > 0.5:  # from then on another machine always has the lease
+            took += 1
+            store.put(Record(holder=f"another-{took}", lease=LEASE))
+
+    began = time.monotonic()
+    store.breaks = breaks
+    shared = Shared("far", store, Report(), strict=False)
+    caller = Caller(lambda token: token.usable(time.time()), issuer, lambda _: None)
+    assert shared.token("k", "about", caller, Deadline(4)).value == "token-1"
+    began = time.monotonic()
+    store.put(Record(refusal=Refusal("temporary", 1)))
+    with pytest.raises(StoreDown, match="other machines keep failing"):
+        ask(store, issuer, seconds=4)
+
+
+def test_a_refusal_of_unknown_age_is_not_believed(store: Store, issuer: Issuer) -> None:
+    class Timeless(Store):
+        def read(self, key: str, deadline: Deadline) -> Snapshot:
+            return replace(super().read(key, deadline), age=None)
+
+    timeless = Timeless()
+    timeless.put(Record(refusal=Refusal("rate-limit", 200)))
+    assert ask(timeless, issuer) == "token-1"
+
+
+def test_no_time_to_wait_that_a_server_names_spoils_the_record() -> None:
+    refusal = Refusal.of(RateLimited("later", retry_after=1e9))
+    assert refusal.seconds == 300
+    assert Record.load(Record(token="a", ttl=3600, soft=900, refusal=refusal).dump()).token == "a"
+
+
+def test_a_token_of_a_record_has_the_lifetime_that_was_granted() -> None:
+    token = Record(token="a", ttl=3600, soft=900, took=0.3, token_age=10).access_token(5.0, time.time())
+    assert token
+    assert token.lifetime == pytest.approx(3600)
+    assert token.expires_at == pytest.approx(time.time() + 3600 - 16, abs=1)
+
+
+@pytest.mark.parametrize(
+    "error", [CredentialsError("no login"), ValueError("canary-of-a-plug-in"), TemporaryError("x")]
+)
+def test_a_store_that_fails_in_whatever_way_loses_no_token(store: Store, issuer: Issuer, error: Exception) -> None:
+    def breaks(step: str) -> None:
+        raise error
+
+    store.breaks = breaks
+    caller = Caller(lambda token: token.usable(time.time()), issuer, lambda _: None)
+    assert Shared("far", store, Report(), strict=False).token("k", "about", caller, Deadline(9)).value == "token-1"
+    with pytest.raises(Error) as caught:
+        Shared("far", store, Report(), strict=True).token("k", "about", caller, Deadline(9))
+    assert caught.value.exit_code in (4, 6)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_store_that_hangs_does_not_outlast_the_deadline(store: Store, issuer: Issuer) -> None:
+    store.breaks = lambda _: time.sleep(60)
+    caller = Caller(lambda token: token.usable(time.time()), issuer, lambda _: None)
+    began = time.monotonic()
+    assert Shared("far", store, Report(), strict=False).token("k", "about", caller, Deadline(2)).value == "token-1"
+    assert time.monotonic() - began < 20
+
+
+def test_a_record_that_others_keep_writing_is_not_said_to_be_empty(store: Store) -> None:
+    store.put(Record(token="a", ttl=3600, soft=900))
+    store.breaks = lambda step: store.put(Record(token="a", ttl=3600, soft=900)) if step == "write" else None
+    with pytest.raises(TemporaryError, match="others keep writing"):
+        Shared("far", store, Report(), strict=False).remove("k", Deadline(9))

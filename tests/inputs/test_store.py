@@ -214,3 +214,19 @@ def test_whoever_gives_up_at_the_terminal_stores_nothing(
     assert code == 4
     assert "the client secret is empty" in shown
     assert not drawer.exists()
+
+
+def test_a_silent_pipe_ends_with_the_deadline(machine: Machine, drawer: Path, scripted: ScriptedServer) -> None:
+    child = subprocess.Popen(
+        command(machine, "store", "--provider", f"drawer:{drawer}", "--deadline", "1s"),
+        env=machine.environ({"GC_CREDHELPER_TOKEN_URL": scripted.token_url}),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stderr
+    assert "standard input did not bring what is needed" in child.stderr.read()
+    assert child.wait(60) == 6
+    child.stderr.close()
+    assert child.stdin
+    child.stdin.close()

@@ -285,3 +285,24 @@ def test_a_refusal_with_a_text_of_its_own_is_not_repeated(directory: PrivateDir)
     record = json.loads(directory.read(name))
     directory.write(name, json.dumps({**record, "status": "forged"}).encode())
     gate.check(SECRET, "a test")
+
+
+def test_a_failing_helper_that_is_called_again_at_once_answers_from_the_gate(
+    machine: Machine, scripted: ScriptedServer
+) -> None:
+    scripted.answers = [http(503, ""), token()]
+    fails(machine, scripted, 6, "--deadline", "0.5s")
+    asked = len(scripted.requests)
+    done = fails(machine, scripted, 6, "--deadline", "0.5s")
+    assert "a token request for this caller failed" in done.error
+    assert len(scripted.requests) == asked
+    other = machine.run("token", "--deadline", "20s", env=client(scripted))
+    assert other.code == 0, "another command line is another caller"
+
+
+def test_a_failure_that_may_pass_does_not_free_a_refused_secret(directory: PrivateDir) -> None:
+    gate = Gate(directory, KEY)
+    gate.refused(SECRET, InvalidClient.said("401", "a test", 401))
+    gate.failed(7)
+    with pytest.raises(InvalidClient):
+        gate.check(SECRET, "a test")

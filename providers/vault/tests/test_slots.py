@@ -95,3 +95,26 @@ def test_without_the_store_status_warns_and_forget_fails(tmp_path: Path, realm: 
         assert len(done.warnings) == 1
         assert "slot 0 of the shared cache cannot be looked at" in done.warnings[0]
         assert machine.run("forget", env=env).code == 6
+
+
+def test_a_near_cache_that_fails_does_not_keep_forget_from_the_store(tmp_path: Path, realm: Realm) -> None:
+    with stage(tmp_path, realm) as one:
+        (machine,) = one.machines(1)
+        assert machine.run("token", env=one.env).code == 0
+        machine.cache.chmod(0o755)
+        done = machine.run("forget", env=one.env)
+        assert done.code == 6
+        assert "the cache file" in done.error
+        assert json.loads(one.look().out)["entries"][-1]["state"] == "empty"
+
+
+def test_a_token_that_lies_in_the_store_alone_is_rejected_once_a_minute(tmp_path: Path, realm: Realm) -> None:
+    with stage(tmp_path, realm) as one:
+        (machine,) = one.machines(1)
+        env = one.env | {"GC_CREDHELPER_CACHE": "vault:gc-cache/ci"}
+        warned = 0
+        for _ in range(4):
+            token = machine.run("token", "-o", "raw", env=env).out
+            warned += len(machine.run("reject", env=env, stdin=token).warnings)
+        assert len(one.login.asks) == 2
+        assert warned == 3
