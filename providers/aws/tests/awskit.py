@@ -10,75 +10,39 @@ import socket
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
 from gc_credhelper.app import environment
 from gc_credhelper.config import Layers
-from gc_credhelper.deadline import Deadline
-from gc_credhelper.errors import Error
 from gc_credhelper.plan import Inputs
 from gc_credhelper.private import PrivateDir
-from gc_credhelper.report import Report
 from gc_credhelper.roles import Context
 from support import REQUIRE_REAL
+from support.hunting import Said, canary
 
 from gc_credhelper_aws.wire import hush, ours
-
-E = TypeVar("E", bound=Error)
 
 HERE = Path(__file__).parent.parent
 ROOT = HERE.parent.parent
 DYNALITE = ROOT / ".build" / "npm" / "node_modules" / ".bin" / "dynalite"
 REGION = "eu-central-1"
 ID = "8c9c7a5e-aws-client"
-SECRET = "canary-Rw8tN3-client-secret"
+SECRET = canary("canary-Rw8tN3-client-secret")
 KEY_ID = "AKIAAWSCANARYKEYID00"
-KEY = "canary-Lp5vX1-secret-access-key"
+KEY = canary("canary-Lp5vX1-secret-access-key")
 ROLE = "arn:aws:iam::123456789012:role/ci"
-_secrets: set[str] = {SECRET, KEY}
 _numbers = itertools.count(1)
-
-
-def canary(value: str) -> str:
-    """The value itself; from now on no output may hold it."""
-    _secrets.add(value)
-    return value
-
-
-def hunt(text: str) -> str:
-    """The text itself, in which no secret may be."""
-    for value in _secrets:
-        assert value.lower() not in text.lower(), "a secret was shown"
-    return text
-
-
-def failing(kind: type[E], work: Callable[[], object]) -> E:
-    """The error that `work` ends in: of exactly that kind, with a hint, and without a secret in text and traceback."""
-    with pytest.raises(Error) as caught:
-        work()
-    error = caught.value
-    hunt("".join(traceback.format_exception(error)) + error.hint)
-    assert type(error) is kind, f"{type(error).__name__}: {error}"
-    assert error.hint
-    assert "{" not in str(error) + error.hint.replace('{"client_id"', "")
-    return error
 
 
 def fresh(stem: str) -> str:
     """A name that no other test uses."""
     return f"{stem}-{os.getpid()}-{next(_numbers)}"
-
-
-def soon(seconds: float = 20) -> Deadline:
-    """Time enough."""
-    return Deadline(seconds)
 
 
 def free_port() -> int:
@@ -184,17 +148,6 @@ def keys(address: str, **more: str) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         **more,
     }
-
-
-class Said(Report):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.lines: list[str] = []
-
-    def _write(self, kind: str, text: str) -> None:
-        self.lines.append(hunt(f"{kind}: {text}"))
 
 
 @dataclass

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from awskit import ID, KEY, REGION, SECRET, canary, failing, hunt, keys, soon
+from awskit import ID, KEY, REGION, SECRET, keys
 from botocore.stub import Stubber
 from gc_credhelper.credentials import ClientCredentials, Secret
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, TemporaryError, UsageError
+from support.hunting import canary, failing, hunt, soon
 from support.scripted import ScriptedServer
 from support.scripted import http as answer
 

@@ -7,11 +7,12 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from awskit import REGION, canary, client, failing, keys, make_table, soon
+from awskit import REGION, client, keys, make_table
 from botocore.stub import Stubber
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import TemporaryError, UsageError
 from gc_credhelper.roles import Denied, LostRace, Snapshot
+from support.hunting import canary, failing, soon
 from support.scripted import Request, ScriptedServer
 from support.scripted import http as answer
 

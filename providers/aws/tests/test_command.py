@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from awskit import ID, KEY, ROLE, SECRET, canary, client, fresh, hunt, keys, make_table
+from awskit import ID, KEY, ROLE, SECRET, client, fresh, keys, make_table
 from support import Machine, Run
+from support.hunting import canary, hunt
 
 PAIR = json.dumps({"client_id": ID, "client_secret": SECRET})
 VENDOR = {"boto3", "botocore", "urllib3", "requests", "dotenv"}

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from awskit import ID, REGION, SECRET, canary, failing, fresh, keys, soon
+from awskit import ID, REGION, SECRET, fresh, keys
 from gc_credhelper.errors import CredentialsError, UsageError
+from support.hunting import canary, failing, soon
 
 Ask = Callable[..., tuple[str, str]]
 PAIR = json.dumps({"client_id": ID, "client_secret": SECRET, "note": 7})

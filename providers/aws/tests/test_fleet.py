@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from awskit import ID, SECRET, client, hunt, keys
+from awskit import ID, SECRET, client, keys
 from gc_credhelper.lease import LEASE
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 from support import Machine, Run, outputs
+from support.hunting import hunt
 
 # 64 processes that start at once on two processors are slow to do anything.
 PATIENT = {"GC_CREDHELPER_DEADLINE": "280s", "GC_CREDHELPER_AWS_TIMEOUT": "60s"}

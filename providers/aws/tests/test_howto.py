@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
-from awskit import HERE, KEY, KEY_ID, REGION, SECRET, canary, client, hunt, moto_server, soon
+from awskit import HERE, KEY, KEY_ID, REGION, SECRET, client, moto_server
 from docs.pages import HOW_TO, Block, check, console, name, script, store_blocks
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 from support import Machine
+from support.hunting import canary, hunt, soon
 from support.scripted import ScriptedServer
 from support.scripted import http as answer
 

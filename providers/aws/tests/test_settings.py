@@ -5,13 +5,14 @@ import re
 from typing import Any
 
 import pytest
-from awskit import HERE, ROLE, failing
+from awskit import HERE, ROLE
 from gc_credhelper.credentials import ClientCredentials, Secret
 from gc_credhelper.errors import CredentialsError
 from gc_credhelper.report import Report
 from gc_credhelper.settings import Layer, Origin, Setting
 from hypothesis import given
 from hypothesis import strategies as some
+from support.hunting import failing
 
 from gc_credhelper_aws import settings
 from gc_credhelper_aws.cache import AwsCache, DynamoCache

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from awskit import ID, REGION, SECRET, canary, failing, fresh, keys, soon
+from awskit import ID, REGION, SECRET, fresh, keys
 from gc_credhelper.credentials import ClientCredentials, Secret
 from gc_credhelper.errors import CredentialsError, UsageError
+from support.hunting import canary, failing, soon
 
 PAIR = ClientCredentials(ID, Secret(SECRET))
 NEWER = ClientCredentials("newer", Secret(canary("canary-store-newer")))

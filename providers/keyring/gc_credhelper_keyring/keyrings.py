@@ -1,6 +1,7 @@
 """Keyring: the store that the settings mean, asked within a time that ends, whatever it hangs in."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -9,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import Error, TemporaryError, UsageError
+from gc_credhelper.locks import thread_lock
 from gc_credhelper.roles import Context
 
 from .errors import ELSEWHERE, meaning
@@ -87,8 +89,16 @@ class Keyring:
         if time.monotonic() < _hung.get(self._id, 0):
             raise _no_answer(self._timeout)
         opened = self._open()  # imports what it needs, which is no time of the keyring's
-        deadline = Deadline(min(seconds, self._timeout))
+        turn = Deadline(min(seconds, self._timeout))
+        mine = thread_lock("keyring")  # GNOME Keyring may end when threads come with several things at once
+        if not mine.acquire(timeout=min(turn.left(), threading.TIMEOUT_MAX)):
+            raise _no_answer(turn.seconds)
+        try:
+            return self._visit(opened, work, Deadline(turn.seconds))
+        finally:
+            mine.release()
 
+    def _visit(self, opened: AbstractContextManager[Store], work: Callable[[Store], T], deadline: Deadline) -> T:
         def visit() -> T:
             try:
                 with opened as store:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
-from keyringkit import ID, SECRET, Built, Desktop, build, desktop, hunt
+from keyringkit import ID, SECRET, Built, Desktop, build, desktop
 from support import PASSED_ON, Machine
+from support.hunting import hunt
 
 from gc_credhelper_keyring import keyrings
 from gc_credhelper_keyring.cache import KeyringCache
@@ -49,7 +50,8 @@ def shared_session() -> Iterator[Desktop]:
 
 @pytest.fixture
 def session(shared_session: Desktop) -> Desktop:
-    """A desktop whose keyring is unlocked, and stays so."""
+    """A desktop whose keyring is unlocked, and stays so; one that has ended by itself is started again."""
+    shared_session.revive()
     return shared_session
 
 

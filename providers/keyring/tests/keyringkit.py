@@ -8,32 +8,26 @@ import subprocess
 import tempfile
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import pytest
 import secretstorage
 from gc_credhelper.config import Layers
 from gc_credhelper.credentials import ClientCredentials, Secret
-from gc_credhelper.deadline import Deadline
-from gc_credhelper.errors import Error
 from gc_credhelper.plan import Inputs, encode
 from gc_credhelper.private import PrivateDir
-from gc_credhelper.report import Report
 from gc_credhelper.roles import Context
 from jeepney import HeaderFields, MessageType, new_method_return
 from jeepney.bus_messages import message_bus
 from jeepney.io.blocking import Proxy, open_dbus_connection
 from support import require
-
-E = TypeVar("E", bound=Error)
+from support.hunting import Said, canary
 
 ID = "8c9c7a5e-keyring-client"
-SECRET = "canary-Jx2mT8-client-secret"
+SECRET = canary("canary-Jx2mT8-client-secret")
 PROMPTER = "org.gnome.keyring.SystemPrompter"
 CONFIG = """
 <busconfig>
@@ -46,31 +40,6 @@ CONFIG = """
   </policy>
 </busconfig>
 """
-_secrets: set[str] = {SECRET}
-
-
-def canary(value: str) -> str:
-    """The value itself; from now on no output may hold it."""
-    _secrets.add(value)
-    return value
-
-
-def hunt(text: str) -> str:
-    """The text itself, in which no secret may be."""
-    for value in _secrets:
-        assert value.lower() not in text.lower(), "a secret was shown"
-    return text
-
-
-def failing(kind: type[E], work: Callable[[], object]) -> E:
-    """The error that `work` ends in: of exactly that kind, with a hint, and without a secret in text and traceback."""
-    with pytest.raises(Error) as caught:
-        work()
-    error = caught.value
-    hunt("".join(traceback.format_exception(error)) + error.hint)
-    assert type(error) is kind, f"{type(error).__name__}: {error}"
-    assert error.hint
-    return error
 
 
 def client(client_id: str = ID, secret: str = SECRET) -> ClientCredentials:
@@ -133,6 +102,11 @@ class Desktop:
                 assert self._keyring.poll() is None
                 assert time.monotonic() < give_up
                 time.sleep(0.01)
+
+    def revive(self) -> None:
+        """Start the keyring again if it has ended."""
+        if self._keyring and self._keyring.poll() is not None:
+            self.start_keyring()
 
     def env(self, **more: str) -> dict[str, str]:
         """The variables of a program that runs in the session."""
@@ -224,17 +198,6 @@ class AbsentPerson:
         self._connection.close()
 
 
-class Said(Report):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.lines: list[str] = []
-
-    def _write(self, kind: str, text: str) -> None:
-        self.lines.append(hunt(f"{kind}: {text}"))
-
-
 @dataclass
 class Built:
     """A plug-in, what it was told and what it asked for."""
@@ -253,8 +216,3 @@ def build(cls: Any, env: Mapping[str, str], directory: Path, **settings: object)
     values = {row.name: layers.one(row).value for row in cls.settings}
     assert flags.keys() <= values.keys()
     return Built(cls(Context(values, inputs, report, PrivateDir("-" + str(directory)))), report.lines, inputs)
-
-
-def soon(seconds: float = 20) -> Deadline:
-    """Time enough."""
-    return Deadline(seconds)

@@ -8,7 +8,8 @@ from typing import Any
 import fakes
 import pytest
 from gc_credhelper.errors import CredentialsError, Error, UsageError
-from keyringkit import ID, SECRET, Desktop, canary, client, failing, soon
+from keyringkit import ID, SECRET, Desktop, client
+from support.hunting import canary, failing, soon
 
 KEY = "c0ffee" * 6
 NULL, PLAIN = "keyring.backends.null.Keyring", "keyrings.alt.file.PlaintextKeyring"

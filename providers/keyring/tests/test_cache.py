@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from gc_credhelper.errors import Error
 from gc_credhelper.tokens import AccessToken, dump
-from keyringkit import Desktop, canary, client, soon
+from keyringkit import Desktop, client
+from support.hunting import canary, soon
 
 KEY, OTHER = "c0ffee" * 6, "decade" * 6
 NOW = time.time()

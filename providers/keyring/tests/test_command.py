@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from keyringkit import ID, SECRET, Desktop, client, desktop, hunt, soon
+from keyringkit import ID, SECRET, Desktop, client, desktop
 from support import GC, Machine, Run
+from support.hunting import hunt, soon
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from gc_credhelper.errors import CredentialsError
 from keyring.backends.SecretService import Keyring as KeyringsOwn
-from keyringkit import ID, SECRET, Desktop, canary, client, failing, soon
+from keyringkit import ID, SECRET, Desktop, client
+from support.hunting import canary, failing, soon
 
 
 def read(built: Any) -> tuple[str, str]:

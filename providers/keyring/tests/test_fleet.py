@@ -7,8 +7,9 @@ import pytest
 from gc_credhelper.library import token_source
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
-from keyringkit import ID, SECRET, Desktop, client, hunt, soon
+from keyringkit import ID, SECRET, Desktop, client
 from support import Machine, outputs
+from support.hunting import hunt, soon
 
 
 @pytest.fixture

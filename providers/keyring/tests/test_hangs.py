@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, Error, TemporaryError
-from keyringkit import AbsentPerson, Desktop, client, desktop, failing, soon
+from keyringkit import AbsentPerson, Desktop, client, desktop
+from support.hunting import failing, soon
 
 from gc_credhelper_keyring import keyrings
 

@@ -3,8 +3,9 @@
 import subprocess
 
 from docs.pages import check, console, script, store_blocks
-from keyringkit import Desktop, hunt
+from keyringkit import Desktop
 from support import GC, Machine
+from support.hunting import hunt
 
 BLOCKS = store_blocks("keyring")
 STEPS = [step for block in BLOCKS for step in console(block)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from issuers import Issuer
-from vaultkit import canary
+from support.hunting import canary
 
 _BASH = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
 

@@ -18,7 +18,8 @@ from gc_credhelper.record import Record
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 from support import Machine, Run, outputs
-from vaultkit import ID, SECRET, Realm, answers, free_port, hunt, make_realm, running
+from support.hunting import hunt
+from vaultkit import ID, SECRET, Realm, answers, free_port, make_realm, running
 
 LIST = "file,vault:gc-cache/ci"
 HELD = 60.0  # seconds that the lease of `Stage.hold` lives, the most that is believed

@@ -12,7 +12,8 @@ from docs.pages import Block, check, console, name, script
 from gc_credhelper.sandbox.server import SandboxThread
 from issuers import Issuer
 from support import Machine
-from vaultkit import Realm, hunt
+from support.hunting import hunt
+from vaultkit import Realm
 
 
 @dataclass

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import trustme
 from cryptography.hazmat.primitives.asymmetric import rsa
-from vaultkit import canary
+from support.hunting import canary
 
 Answer = tuple[int, dict[str, Any]]
 

@@ -8,8 +8,9 @@ import hvac
 import requests
 from cijobs import asking, pod_token
 from howtokit import Story
+from support.hunting import canary
 from support.scripted import ScriptedServer, http
-from vaultkit import SECRET, canary
+from vaultkit import SECRET
 
 CLIENT = "7cb1c5b3-0000-4000-8000-made0up0id00"
 AUDIENCE = "https://vault.example.com"

@@ -8,9 +8,10 @@ import pytest
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import TemporaryError, UsageError
 from gc_credhelper.roles import Denied, LostRace, Snapshot
+from support.hunting import canary, failing, soon
 from support.scripted import ScriptedServer
 from support.scripted import http as answer
-from vaultkit import Realm, canary, failing, soon
+from vaultkit import Realm
 
 from gc_credhelper_vault.cache import VaultCache
 

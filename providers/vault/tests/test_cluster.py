@@ -13,7 +13,8 @@ import pytest
 import requests
 from gc_credhelper.errors import TemporaryError
 from gc_credhelper.roles import Denied, LostRace
-from vaultkit import Realm, answers, canary, failing, free_port, make_realm, running, soon
+from support.hunting import canary, failing, soon
+from vaultkit import Realm, answers, free_port, make_realm, running
 
 CONFIG = """
 storage "raft" {{

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from support import Machine, Run
-from vaultkit import Realm, canary, hunt
+from support.hunting import canary, hunt
+from vaultkit import Realm
 
 REFERENCE = ("--provider", "vault:secret/ci/genesys")
 

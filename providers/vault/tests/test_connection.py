@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, TemporaryError, UsageError
+from support.hunting import canary, failing, soon
 from support.scripted import ScriptedServer
 from support.scripted import http as answer
-from vaultkit import ID, SECRET, Realm, canary, failing, soon
+from vaultkit import ID, SECRET, Realm
 
 TOKEN = canary("s.canary-token-Qr8")
 GOOD = answer(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from gc_credhelper.errors import CredentialsError, UsageError
-from vaultkit import ID, POLICY, SECRET, Realm, canary, failing, soon
+from support.hunting import canary, failing, soon
+from vaultkit import ID, POLICY, SECRET, Realm
 
 from gc_credhelper_vault.errors import Forbidden
 

@@ -20,7 +20,8 @@ from howtokit import Stage, Story, shown_and_used
 from issuers import Issuer, reviewer, service_account
 from situations import CLIENT, OF_GITHUB, OF_GITLAB, SITUATIONS, job
 from support import Machine
-from vaultkit import POLICY, SECRET, answers, binary, canary, free_port, make_namespace, running
+from support.hunting import canary
+from vaultkit import POLICY, SECRET, answers, binary, free_port, make_namespace, running
 
 BLOCKS = store_blocks("vault")
 ONCE = "Once, by an operator"

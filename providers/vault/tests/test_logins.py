@@ -17,9 +17,10 @@ from gc_credhelper.plan import Inputs, encode
 from gc_credhelper.private import PrivateDir
 from gc_credhelper.roles import Context
 from issuers import reviewer, service_account
+from support.hunting import Said, canary, failing, soon
 from support.scripted import ScriptedServer
 from support.scripted import http as answer
-from vaultkit import ID, SECRET, AppRole, Realm, Said, canary, failing, role, soon
+from vaultkit import ID, SECRET, AppRole, Realm, role
 
 from gc_credhelper_vault.cache import VaultCache
 from gc_credhelper_vault.errors import Forbidden

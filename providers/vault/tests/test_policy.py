@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from vaultkit import ID, POLICY, SECRET, Realm, binary, canary, soon
+from support.hunting import canary, soon
+from vaultkit import ID, POLICY, SECRET, Realm, binary
 
 
 def test_the_commands_of_the_readme_set_up_a_cache(realm: Realm, cache: Any, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from fleetkit import Stage, ended, stage
 from gc_credhelper import slots
-from vaultkit import SECRET, Realm, canary
+from support.hunting import canary
+from vaultkit import SECRET, Realm
 
 POOL = ("genesys-1", "genesys-2", "genesys-3", "genesys-4")
 

@@ -8,7 +8,8 @@ from gc_credhelper.credentials import ClientCredentials, Secret
 from gc_credhelper.errors import CredentialsError, TemporaryError, UsageError
 from gc_credhelper.sandbox.server import SandboxThread
 from support import Machine
-from vaultkit import ID, SECRET, Realm, canary, failing, hunt, soon
+from support.hunting import canary, failing, hunt, soon
+from vaultkit import ID, SECRET, Realm
 
 PAIR = ClientCredentials("a-new-id", Secret(canary("canary-Nw3-new-secret")))
 HALVES = {"client_id": PAIR.client_id, "client_secret": PAIR.client_secret.reveal()}

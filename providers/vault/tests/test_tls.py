@@ -12,7 +12,8 @@ import pytest
 import requests
 import trustme
 from gc_credhelper.errors import CredentialsError, TemporaryError, UsageError
-from vaultkit import ID, SECRET, Realm, answers, canary, failing, free_port, make_realm, role, running, soon
+from support.hunting import canary, failing, soon
+from vaultkit import ID, SECRET, Realm, answers, free_port, make_realm, role, running
 
 CONFIG = """
 listener "tcp" {{

@@ -8,54 +8,24 @@ import signal
 import socket
 import subprocess
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import hvac
 import pytest
 import requests
 from gc_credhelper.config import Layers
-from gc_credhelper.deadline import Deadline
-from gc_credhelper.errors import Error
 from gc_credhelper.plan import Inputs, encode
 from gc_credhelper.private import PrivateDir
-from gc_credhelper.report import Report
 from gc_credhelper.roles import Context
-
-E = TypeVar("E", bound=Error)
+from support.hunting import Said, canary
 
 POLICY = Path(__file__).parent.parent / "policy.hcl"
 ID = "8c9c7a5e-vault-client"
-SECRET = "canary-Zk4pQ9-client-secret"
-_secrets: set[str] = {SECRET}
+SECRET = canary("canary-Zk4pQ9-client-secret")
 _numbers = itertools.count(1)
-
-
-def canary(value: str) -> str:
-    """The value itself; from now on no output may hold it."""
-    _secrets.add(value)
-    return value
-
-
-def hunt(text: str) -> str:
-    """The text itself, in which no secret may be."""
-    for value in _secrets:
-        assert value.lower() not in text.lower(), "a secret was shown"
-    return text
-
-
-def failing(kind: type[E], work: Callable[[], object]) -> E:
-    """The error that `work` ends in: of exactly that kind, with a hint, and without a secret in text and traceback."""
-    with pytest.raises(Error) as caught:
-        work()
-    error = caught.value
-    hunt("".join(traceback.format_exception(error)) + error.hint)
-    assert type(error) is kind, f"{type(error).__name__}: {error}"
-    assert error.hint
-    return error
 
 
 def free_port() -> int:
@@ -213,17 +183,6 @@ def role(realm: Realm, mount: str = "approle", **more: Any) -> AppRole:
     return AppRole(realm, role_id, {"auth": "approle", "role_id": role_id})
 
 
-class Said(Report):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.lines: list[str] = []
-
-    def _write(self, kind: str, text: str) -> None:
-        self.lines.append(hunt(f"{kind}: {text}"))
-
-
 @dataclass
 class Built:
     """A plug-in, what it was told and what it asked for."""
@@ -242,8 +201,3 @@ def build(cls: Any, env: Mapping[str, str], directory: Path, **settings: object)
     values = {row.name: layers.one(row).value for row in cls.settings}
     assert flags.keys() <= values.keys()
     return Built(cls(Context(values, inputs, report, PrivateDir("-" + str(directory)))), report.lines, inputs)
-
-
-def soon(seconds: float = 20) -> Deadline:
-    """Time enough."""
-    return Deadline(seconds)
