@@ -17,7 +17,7 @@ STEPS = (
     Step("settings", configured.settings, 0.5, 5),
     Step("variables", configured.variables, 0.5, 5, ("app",)),
     Step("store", configured.store, 0.3, 10, ("app",)),
-    Step("provider", configured.provider, 0.4, 10, ("app",)),
+    Step("provider", configured.provider, 0.4, 10, ("entered",)),
     Step("proxy", network.proxy, 0.2, 2, ("where",)),
     Step("DNS", network.dns, 0.3, 5, ("where",)),
     Step("TLS", network.tls, 0.3, 10, ("where", "named")),

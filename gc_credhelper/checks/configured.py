@@ -90,10 +90,11 @@ def store(visit: Visit, limit: Deadline) -> Iterator[Finding]:
     """What the provider itself has to say: its login, its place."""
     app = visit.resolved
     provider = foreign(lambda: app.provider, "the credential provider")
-    if not hasattr(provider, "findings"):
+    if hasattr(provider, "findings"):
+        yield from foreign(lambda: findings_of(provider, limit), "the credential provider")
+    else:
         yield Finding.ok(f"the provider {app.provider_name} logs in nowhere")
-        return
-    yield from foreign(lambda: findings_of(provider, limit), "the credential provider")
+    visit.entered = True
 
 
 def findings_of(plug_in: object, limit: Deadline) -> list[Finding]:

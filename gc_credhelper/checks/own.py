@@ -22,7 +22,7 @@ from .canary import Canary
 from .visit import Visit
 
 _FOREIGN = ("GC_CREDHELPER_", "GENESYS", "PURECLOUD", "XDG_", "KUBERNETES_EXEC_INFO")
-_PAIRS, _FEWEST = 15, 3
+_PAIRS, _FEWEST = 11, 3
 _SPARE = 0.3  # seconds that a pair may take on a slow machine
 _NOWHERE = "http://127.0.0.1:9/oauth/token"
 _HIT = "docs/explanation/how-a-hit-is-fast.md says what makes it slow; is the command the launcher that pip installed?"

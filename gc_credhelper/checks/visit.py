@@ -50,6 +50,7 @@ class Visit:
     app: App | None = None
     fault: Error | None = None
     where: Endpoints | None = None
+    entered: bool = False
     named: bool = False
     reached: bool = False
     credentials: ClientCredentials | None = None
@@ -113,6 +114,7 @@ class Step:
 
 _NEEDS = {
     "app": "no configuration",
+    "entered": "no way into the store",
     "where": "no token endpoint",
     "named": "no address of the token endpoint",
     "reached": "no way to the token endpoint",
