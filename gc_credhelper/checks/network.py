@@ -72,7 +72,7 @@ def tls(visit: Visit, limit: Deadline) -> Iterator[Finding]:
 
     def heed(connection: socket.socket) -> None:
         if isinstance(connection, ssl.SSLSocket):
-            seen.update(version=connection.version(), **(connection.getpeercert() or {}))
+            seen.update(connection.getpeercert() or {}, tls=connection.version())
 
     sent = time.time()
     answer = app.transport().send(
@@ -97,7 +97,7 @@ def _certificate(trusted: str, seen: dict[str, Any]) -> Iterator[Finding]:
     by = f", by a certificate of {name}" if name else ""
     bundle = ca_bundle()
     yield Finding.ok(
-        f"{trusted}{by} ({seen.get('version', 'TLS')}, {f'the CA bundle {bundle}' if bundle else 'the usual CAs'})"
+        f"{trusted}{by} ({seen.get('tls', 'TLS')}, {f'the CA bundle {bundle}' if bundle else 'the usual CAs'})"
     )
     if "notAfter" in seen:
         days = int((ssl.cert_time_to_seconds(seen["notAfter"]) - time.time()) // _DAY)

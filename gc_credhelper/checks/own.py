@@ -14,6 +14,7 @@ from pathlib import Path
 from .. import output
 from ..app import App
 from ..deadline import Deadline
+from ..errors import Error
 from ..plan import Inputs, encode
 from ..report import Report
 from ..roles import Finding, Level
@@ -87,9 +88,11 @@ def _pairs(argv: list[str], environ: dict[str, str], limit: Deadline) -> Iterato
 
 def _seconds(argv: list[str], environ: dict[str, str], limit: Deadline) -> float:
     began = time.perf_counter()
-    subprocess.run(  # noqa: S603  # our own command, and Python
-        argv, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=limit.left() + 1, check=True
-    )
+    null = subprocess.DEVNULL
+    try:
+        subprocess.run(argv, env=environ, stdin=null, stdout=null, stderr=null, timeout=limit.left(), check=True)  # noqa: S603
+    except subprocess.SubprocessError:
+        raise Error(f"{Path(argv[0]).name} {argv[1]} did not end well", hint="does it run by hand?") from None
     return time.perf_counter() - began
 
 

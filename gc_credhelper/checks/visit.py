@@ -10,6 +10,7 @@ from ..credentials import ClientCredentials
 from ..deadline import Deadline
 from ..errors import Error, PluginError
 from ..plan import Inputs
+from ..private import reason
 from ..regions import Endpoints
 from ..report import Report, one_line
 from ..roles import Finding, Level
@@ -107,9 +108,12 @@ class Step:
         try:
             return limit.run(lambda: [*self.work(visit, limit)], f"the step {self.name}")
         except Error as e:
-            return [survived(e) if self.survived else Finding.failed(e)]
+            error = e
+        except OSError as e:
+            error = Error(f"the step {self.name} failed: {reason(e)}", hint="look at the disk, and who may write")
         except Exception as e:  # noqa: BLE001  # the other steps shall run; its text may hold the secret
             return [Finding.failed(Error(f"a bug: {type(e).__name__}", hint="run it again with -vv and report it"))]
+        return [survived(error) if self.survived else Finding.failed(error)]
 
 
 _NEEDS = {
