@@ -180,7 +180,7 @@ class App:
         from .exchange import TokenExchanger  # its imports take longer than all the rest of a run that needs none
 
         where, client_auth = self.endpoints, self.settings["client_auth"]
-        return TokenExchanger(where.token_url, client_auth, where.decided_by, self._transport(), self.report)
+        return TokenExchanger(where.token_url, client_auth, where.decided_by, self.transport(), self.report)
 
     def platform(self) -> "Platform":
         """The Platform API. UsageError when nothing says where it is."""
@@ -188,9 +188,10 @@ class App:
 
         if self.endpoints.api_url is None:
             raise UsageError("the Platform API of this token_url is not known", hint="set api_url")
-        return Platform(self.endpoints.api_url, self._transport())
+        return Platform(self.endpoints.api_url, self.transport())
 
-    def _transport(self) -> "Transport":
+    def transport(self) -> "Transport":
+        """What goes to the two URLs goes through it. UsageError for a key without a certificate."""
         from .transport import Transport
 
         certificate, key = (

@@ -24,6 +24,7 @@ COMMANDS = {
     "exec": "run a program with a valid token in its environment",
     "reject": "hear that the API refused a token, and keep it away",
     "helper": "speak the credential-helper protocol of another tool",
+    "doctor": "run every step of a cold run, and say what to mend",
     "status": "show the settings with their origin, and the cached tokens",
     "forget": "delete a cached token, or all of them",
     "store": "put a client id and secret where a provider finds them",

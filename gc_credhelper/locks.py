@@ -121,6 +121,19 @@ class LocalLock:
                         _unlock(fd)
                     os.close(fd)
 
+    def excludes(self) -> bool:
+        """Does the lock, which somebody holds now, keep another one out? Not on every file system. OSError, Unsafe."""
+        if not self._directory:
+            return True
+        with _guard:
+            fd = self._directory.open_lock(self._name)
+            try:
+                if free := _try_lock(fd):
+                    _unlock(fd)
+            finally:
+                os.close(fd)
+        return not free
+
     @property
     def _where(self) -> str:
         return self._directory.path if self._directory else "this process"

@@ -1,8 +1,9 @@
 """The two roles of a plug-in, and what a plug-in is built from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, Self
 
 from .credentials import ClientCredentials
 from .deadline import Deadline
@@ -124,3 +125,47 @@ class FarCache(VersionedStore, Protocol):
     locator: ClassVar[str | None]
 
     def __init__(self, context: Context) -> None: ...
+
+
+class Level(StrEnum):
+    """What a finding means to a `token` of this machine: nothing, what it survives, its failure; SKIP: not tried."""
+
+    OK = "OK"
+    WARN = "WARN"
+    FAIL = "FAIL"
+    SKIP = "SKIP"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A line of `doctor`, for people and without any secret. `error`: that of a FAIL, whose exit code becomes ours."""
+
+    level: Level
+    text: str
+    hint: str = ""
+    error: Error | None = field(default=None, repr=False)
+    seconds: float | None = None
+
+    @classmethod
+    def ok(cls, text: str, *, seconds: float | None = None) -> Self:
+        """`seconds`: that it took, when that is not the whole step's."""
+        return cls(Level.OK, text, seconds=seconds)
+
+    @classmethod
+    def warn(cls, text: str, hint: str) -> Self:
+        """`token` survives it. `hint`: what to do."""
+        return cls(Level.WARN, text, hint)
+
+    @classmethod
+    def failed(cls, error: Error) -> Self:
+        """`token` would fail with it."""
+        return cls(Level.FAIL, str(error), error.hint, error)
+
+
+class Examined(Protocol):
+    """A plug-in of either role that has more to say to `doctor` than that it works."""
+
+    def findings(self, deadline: Deadline) -> Iterable[Finding]:
+        """What it found out about its login, its place and its permissions. An Error that it raises is a FAIL of a
+        provider, and of a cache a WARN.
+        """

@@ -47,14 +47,15 @@ class Shared:
 
     def __init__(self, name: str, store: FarCache, report: Report, *, strict: bool) -> None:
         self.name = name
-        self._store = Bounded(name, store)
+        self.plugin = store
+        self.store = Bounded(name, store)
         self._report = report
         self._strict = strict
 
     def token(self, key: str, about: str, caller: Caller, deadline: Deadline) -> AccessToken:
         """From the far cache, or from one exchange among all machines. When the store is down, from our own."""
         try:
-            return Lease(self._store, key, about, self._report).token(caller, deadline)
+            return Lease(self.store, key, about, self._report).token(caller, deadline)
         except (StoreDown, Denied, UsageError) as e:
             if self._strict or isinstance(e, UsageError):
                 raise
@@ -63,18 +64,18 @@ class Shared:
 
     def look(self, key: str, deadline: Deadline) -> tuple[Record, float | None]:
         """What lies there, and its age in seconds; for `status`. Every error."""
-        snapshot = self._store.read(key, deadline)
+        snapshot = self.store.read(key, deadline)
         return Record.load(snapshot.text), snapshot.age
 
     def remove(self, key: str, deadline: Deadline, value: str | None = None) -> bool:
         """Empty the record by compare-and-set; was there a token? `value`: only if it is this one. Every error."""
         for _ in range(_TRIES):
-            snapshot = self._store.read(key, deadline)
+            snapshot = self.store.read(key, deadline)
             token = Record.load(snapshot.text).token
             if not snapshot.text or (value is not None and token != value):
                 return False
             try:
-                self._store.compare_and_set(key, snapshot.version, Record().dump(), deadline)
+                self.store.compare_and_set(key, snapshot.version, Record().dump(), deadline)
             except LostRace:
                 continue
             return bool(token)

@@ -31,6 +31,7 @@ CONNECT, READ = 5.0, 10.0  # seconds of one attempt; the deadline of the command
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 Fill = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+Heed = Callable[[socket.socket], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +49,23 @@ class Transport:
     def __init__(self, certificate: str | tuple[str, str] | None = None) -> None:
         self._certificate = certificate
 
-    def send(self, method: str, url: str, fill: Fill, deadline: Deadline, what: str) -> Answer:
-        """One attempt at `what`. `fill` writes headers and body at the last moment: no variable holds a secret.
+    def send(
+        self, method: str, url: str, fill: Fill, deadline: Deadline, what: str, *, heed: Heed | None = None
+    ) -> Answer:
+        """One attempt at `what`. `fill` writes headers and body at the last moment: no variable holds a secret. `heed`
+        is shown the connection before anything is sent on it.
 
         TemporaryError when the network failed, TokenError when the answer is not HTTP, UsageError when our side of TLS
         or proxy is wrong.
         """
         most = deadline.share(most=CONNECT + READ)
-        return most.run(lambda: self._send(method, url, fill, most), what)
+        return most.run(lambda: self._send(method, url, fill, most, heed), what)
 
-    def _send(self, method: str, url: str, fill: Fill, deadline: Deadline) -> Answer:
+    def _send(self, method: str, url: str, fill: Fill, deadline: Deadline, heed: Heed | None) -> Answer:
         timeout = (max(0.001, min(CONNECT, deadline.left())), max(0.001, min(READ, deadline.left())))
         try:
             with (
-                self._session(url) as session,
+                self._session(url, heed) as session,
                 session.request(
                     method, url, auth=fill, timeout=timeout, allow_redirects=False, stream=True
                 ) as response,
@@ -75,22 +79,21 @@ class Transport:
         except (OSError, urllib3.exceptions.HTTPError, UnicodeError) as e:  # a host that no name can be is not wrapped
             raise translated(e, urlsplit(url).hostname or "") from None
 
-    def _session(self, url: str) -> requests.Session:
+    def _session(self, url: str, heed: Heed | None) -> requests.Session:
         """A new one for each request: a process makes one exchange an hour, and no connection outlives a fork."""
         session = _Session()
         session.trust_env = False  # it would read netrc
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Quiet())
+            session.mount(scheme, _Quiet(heed))
         session.headers.update(
             {"User-Agent": f"gc-credhelper/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
         )
         parts = urlsplit(url)
         if parts.scheme == "https":
-            session.verify, session.cert = _ca_bundle() or True, self._certificate
+            session.verify, session.cert = ca_bundle() or True, self._certificate
             if self._certificate:
                 _check_certificate(self._certificate)
-        if not is_loopback(parts.hostname or ""):
-            session.proxies = requests.utils.get_environ_proxies(url)
+        session.proxies = _proxies(url)
         return session
 
 
@@ -100,10 +103,21 @@ class _Session(requests.Session):
 
 
 class _Quiet(requests.adapters.HTTPAdapter):
+    def __init__(self, heed: Heed | None) -> None:
+        self._heed = heed
+        super().__init__()
+
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """A connection that prints no header, though the program that we are a library of may have set `debuglevel`."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = type("_QuietConnection", (pool.ConnectionCls,), {"debuglevel": 0})
+        kind, heed = pool.ConnectionCls, self._heed
+
+        def connect(connection: Any) -> None:
+            kind.connect(connection)
+            if heed:
+                heed(connection.sock)
+
+        pool.ConnectionCls = type("_QuietConnection", (kind,), {"debuglevel": 0, "connect": connect})
         return pool
 
 
@@ -117,7 +131,16 @@ class _Discreet(logging.Filter):
 logging.getLogger("urllib3.connection").addFilter(_Discreet())
 
 
-def _ca_bundle() -> str | None:
+def _proxies(url: str) -> dict[str, str]:
+    return {} if is_loopback(urlsplit(url).hostname or "") else requests.utils.get_environ_proxies(url)
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that a request to this URL goes through, as it is written; it may hold a password."""
+    return requests.utils.select_proxy(url, _proxies(url))
+
+
+def ca_bundle() -> str | None:
     """The file or directory that a variable names; UsageError that names the variable when it is of no use."""
     name = next(filter(os.environ.get, _CA_VARIABLES), None)
     if name is None:

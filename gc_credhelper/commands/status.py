@@ -9,23 +9,18 @@ from collections.abc import Iterable
 from .. import output, tokens
 from ..app import App
 from ..cli import Parser, open_app
-from ..command import NESTED
-from ..command import shown as command_name
-from ..config import NO_SECRET, looks_secret
 from ..deadline import Deadline
+from ..effective import shown, unknown_variables
 from ..entry import Whose
 from ..errors import Error, UsageError
-from ..kinds import argv
-from ..plan import Inputs, cache_home, decode
-from ..plugins import Reference, known_names
+from ..plan import Inputs, cache_home
 from ..private import reason
 from ..quiet import kept_warnings
 from ..rejections import Rejections
 from ..report import Report, one_line
-from ..settings import Layer, Origin, Setting, nearest
+from ..settings import Layer, Origin
 from ..tokens import AccessToken
 
-OURS = "GC_CREDHELPER_"
 _WIDEST = 64
 Row = dict[str, str | int | None]
 
@@ -38,9 +33,7 @@ def run(parser: Parser, words: list[str], inputs: Inputs, report: Report) -> int
     options = parser.parse(words)
     app = open_app(options, inputs, report)
     rows, entries = settings(app), cached(app) + (shared(app) if options.shared else [])
-    known = {row.variable for row in app.rows.values()}
-    for name in unknown_variables(app, known):
-        hint = NO_SECRET if looks_secret(name) else nearest(name, known)
+    for name, hint in unknown_variables(app).items():
         report.warn(f"there is no setting for the variable {name}: {hint}")
     at, lines = kept_warnings(app.directory)
     for line in lines:
@@ -97,22 +90,6 @@ def client(app: App) -> Row:
     except Exception as e:  # noqa: BLE001  # a plug-in may raise anything, and its text may hold the secret
         client_id = f"not known: the provider failed ({type(e).__name__})"
     return row | {"value": str(client_id), "origin": f"provider {shown('provider', app.settings['provider'])}"}
-
-
-def shown(name: str, value: object) -> str:
-    """A command's arguments stay hidden: people put into them what they should not."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if name == "command.argv" and isinstance(value, tuple):
-        return command_name(value) + (" …" if len(value) > 1 else "")
-    if name == "provider" and isinstance(value, tuple) and Reference.parse(value[0]).name == "command":
-        named = (Reference.parse(one).reference for one in value)
-        return ",".join(f"command:{command_name(argv(one))} …" if one else "command" for one in named)
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return f"{value:g}s" if isinstance(value, float) else str(value)
 
 
 def cached(app: App) -> list[Row]:
@@ -181,24 +158,6 @@ def record(app: App, deadline: Deadline) -> Row:
     elif found.refusal.believed > (age or 0):
         row["state"] = f"{row['state']}, {found.refusal.kind}"
     return row
-
-
-def unknown_variables(app: App, known: set[str]) -> list[str]:
-    """Variables that begin like ours and that nobody asks for, but for those of plug-ins that are not in use."""
-    asked = {name for kind, name in app.inputs.record if kind in (b"E", b"S", b"U")}
-    ours = {decode(name) for name in app.inputs.environ if name.startswith(OURS.encode()) and name not in asked}
-    unknown = ours - known - {NESTED}
-    if not unknown:
-        return []
-    in_use = {name.rpartition(".")[0] for name in app.rows}
-    unknown -= {variable_of(row) for table in in_use if table for row in known_names(table)}
-    others = tuple(variable_of(name) + "_" for name in known_names() - in_use)
-    return sorted(name for name in unknown if not name.startswith(others))
-
-
-def variable_of(name: str) -> str:
-    """The variable of a setting, or how those of a plug-in begin."""
-    return Setting(name, str, "").variable
 
 
 def span(seconds: str | int | None) -> str | None:

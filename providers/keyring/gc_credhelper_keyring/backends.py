@@ -40,6 +40,10 @@ class Backend:
         self._backend = backend
         self._most = next((_MOST[cls.__name__] for cls in type(backend).__mro__ if cls.__name__ in _MOST), None)
 
+    def is_locked(self) -> bool:
+        """No backend says so before an item is asked for."""
+        return False
+
     def read(self, name: Name) -> str | None:
         """The item, or what a write that was cut off has left beside it."""
         found = self._backend.get_password(name.service, name.username)

@@ -1,7 +1,10 @@
 """The cache `keyring`: an item for each token, in the keyring of the user's session."""
 
+from collections.abc import Iterator
+
 from gc_credhelper import tokens
-from gc_credhelper.roles import Context
+from gc_credhelper.deadline import Deadline
+from gc_credhelper.roles import Context, Finding
 
 from .keyrings import Keyring, Name
 from .settings import CACHE, CONNECTION
@@ -46,6 +49,10 @@ class KeyringCache:
             return sorted(name.removesuffix(_MARK) for name in self._directory.names() if name.endswith(_MARK))
         found = self._keyring.ask(lambda store: store.below(self._service))
         return sorted({name.service.rpartition("/")[2] for name in found})
+
+    def findings(self, deadline: Deadline) -> Iterator[Finding]:
+        """See `roles.Examined`."""
+        yield self._keyring.finding(deadline.left())
 
     def _name(self, key: str) -> Name:
         return Name(f"{self._service}/{key}", "token")

@@ -3,7 +3,7 @@
 from gc_credhelper.errors import CredentialsError, Error, TemporaryError
 
 ELSEWHERE = "on a server or in CI take the credentials from another provider (env, file, vault) and cache in files"
-_UNLOCK = "log in to the desktop or unlock the keyring there; keyring.prompt=yes lets it ask you"
+UNLOCK = "log in to the desktop or unlock the keyring there; keyring.prompt=yes lets it ask you"
 _AGAIN = "try again"
 _SPAWN = "org.freedesktop.DBus.Error.Spawn"  # what D-Bus calls each failure to start the service begins with
 
@@ -16,7 +16,7 @@ _MEANINGS: tuple[tuple[frozenset[str], type[Error], str, str], ...] = (
         ),
         CredentialsError,
         "the keyring is locked",
-        _UNLOCK,
+        UNLOCK,
     ),
     (
         frozenset(

@@ -11,9 +11,9 @@ from typing import Protocol, TypeVar
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import Error, TemporaryError, UsageError
 from gc_credhelper.locks import thread_lock
-from gc_credhelper.roles import Context
+from gc_credhelper.roles import Context, Finding
 
-from .errors import ELSEWHERE, meaning
+from .errors import ELSEWHERE, UNLOCK, meaning
 
 T = TypeVar("T")
 
@@ -47,6 +47,9 @@ class Store(Protocol):
     """One visit to a keyring. Every method may hang, and may raise anything. `where`: for people."""
 
     where: str
+
+    def is_locked(self) -> bool:
+        """As far as that can be told without touching an item."""
 
     def read(self, name: Name) -> str | None:
         """The text of the item; None when there is none, or it is locked and known to be past its time."""
@@ -116,6 +119,13 @@ class Keyring:
             if deadline.seconds == self._timeout:
                 _hung[self._id] = time.monotonic() + _PAUSE
             raise _no_answer(deadline.seconds) from None
+
+    def finding(self, seconds: float = float("inf")) -> Finding:
+        """Which keyring it is, and whether it is locked, for `doctor`. What `ask` raises."""
+        where, is_locked = self.ask(lambda store: (store.where, store.is_locked()), seconds)
+        if is_locked and not self._prompt:
+            return Finding.warn(f"{where} is locked", UNLOCK)
+        return Finding.ok(f"{where} answers, and is {'locked: it will ask you' if is_locked else 'not locked'}")
 
     def _open(self) -> AbstractContextManager[Store]:
         if self.lists:

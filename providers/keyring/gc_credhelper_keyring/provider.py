@@ -1,11 +1,12 @@
 """The provider `keyring`: client id and secret from one item, a JSON object."""
 
 import json
+from collections.abc import Iterator
 
 from gc_credhelper.credentials import ClientCredentials, Secret
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError
-from gc_credhelper.roles import Context
+from gc_credhelper.roles import Context, Finding
 
 from .keyrings import Keyring, Name, Store
 from .settings import CLIENT, CONNECTION, SERVICE
@@ -50,6 +51,10 @@ class KeyringProvider:
             halves.append(value.strip())
         self._check(halves[0])
         return ClientCredentials(halves[0], Secret(halves[1]))
+
+    def findings(self, deadline: Deadline) -> Iterator[Finding]:
+        """See `roles.Examined`."""
+        yield self._keyring.finding(deadline.left())
 
     def store(self, credentials: ClientCredentials, deadline: Deadline, *, replace: bool) -> str:
         """Write the item and return where it is, for people. CredentialsError, and nothing is changed, when there is

@@ -77,6 +77,10 @@ class SecretService:
                 raise CredentialsError(f"there is no keyring: {self.where} does not exist", hint=hint) from None
             self._collection = secretstorage.create_collection(connection, "Default", "default")
 
+    def is_locked(self) -> bool:
+        """Of the collection; items follow it in every service that is known."""
+        return bool(self._collection.is_locked())
+
     @_settled
     def read(self, name: Name) -> str | None:
         """Without unlocking it can still be told that there is no item, or that it is past its time."""

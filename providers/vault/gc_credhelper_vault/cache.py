@@ -4,14 +4,14 @@ The version of the secret is the version of the entry. It needs to create, read 
 (policy.hcl). The age of an entry is by the store's own clocks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, Error, UsageError
-from gc_credhelper.roles import Context, Denied, LostRace, Snapshot
+from gc_credhelper.roles import Context, Denied, Finding, LostRace, Snapshot
 
 from .client import client_for
 from .errors import Forbidden, Refused, meaning
@@ -82,6 +82,12 @@ class VaultCache:
         if not isinstance(written, int):
             raise self._no_versions()
         return written
+
+    def findings(self, deadline: Deadline) -> Iterator[Finding]:
+        """See `roles.Examined`."""
+        from .findings import of_cache
+
+        return of_cache(self._client, self._written, deadline)
 
     def _read(self, key: str, deadline: Deadline) -> Snapshot:
         def work(hvac: "hvac.Client") -> tuple[Any, Mapping[str, str]]:

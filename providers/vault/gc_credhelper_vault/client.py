@@ -54,6 +54,12 @@ class Client:
         self._session: tuple[int, Session] | None = None
         self._index = ""
         self._turn = threading.Lock()
+        self.holds_secrets: set[str] = set()  # mounts that credentials were read from, so that a cache there is noticed
+
+    def log_in(self, deadline: Deadline) -> str:
+        """Log in, unless that was done; the method."""
+        self._hold(deadline)
+        return self._login.method
 
     def ask(self, work: "Work[T]", deadline: Deadline) -> T:
         """The result of `work`, which is handed a client of the library. Refused as the store said it, but a 403 only

@@ -1,9 +1,11 @@
 """The provider `vault`: client id and secret from two fields of a KV secret, version 1 or 2."""
 
+from collections.abc import Iterator
+
 from gc_credhelper.credentials import ClientCredentials, Secret
 from gc_credhelper.deadline import Deadline, Pauses
 from gc_credhelper.errors import TemporaryError, UsageError
-from gc_credhelper.roles import Context
+from gc_credhelper.roles import Context, Finding
 
 from .client import client_for
 from .kv import Place, field_of, find, given, read_fields
@@ -43,6 +45,12 @@ class VaultProvider:
                 pauses.sleep(deadline.share(most=2) if not e.retry_after else deadline)
         raise AssertionError
 
+    def findings(self, deadline: Deadline) -> Iterator[Finding]:
+        """See `roles.Examined`."""
+        from .findings import of_provider
+
+        return of_provider(self._client, lambda: self._place(deadline), deadline)
+
     def store(self, credentials: ClientCredentials, deadline: Deadline, *, replace: bool) -> str:
         """See `roles.WritableProvider`. The other fields of the secret stay; UsageError when a version is pinned."""
         from .writing import write_fields
@@ -70,6 +78,7 @@ class VaultProvider:
 
     def _place(self, deadline: Deadline) -> Place:
         written = self._settings[SECRET.name]
-        if version := self._settings["vault.kv_version"]:
-            return given(written, version)
-        return find(self._client, written, deadline)
+        version = self._settings["vault.kv_version"]
+        place = given(written, version) if version else find(self._client, written, deadline)
+        self._client.holds_secrets.add(place.mount)
+        return place
