@@ -1,14 +1,20 @@
-"""Secrets that tests make up, and the hunt for them in all that is said."""
+"""Secrets that tests make up, the hunt for them in all that is said, and plug-ins built as the core builds them."""
 
 import traceback
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
+from gc_credhelper.config import Layers
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import Error
+from gc_credhelper.plan import Inputs, encode
+from gc_credhelper.private import PrivateDir
 from gc_credhelper.report import Report
+from gc_credhelper.roles import Context
 
 E = TypeVar("E", bound=Error)
 
@@ -54,3 +60,26 @@ class Said(Report):
 def soon(seconds: float = 20) -> Deadline:
     """Time enough."""
     return Deadline(seconds)
+
+
+@dataclass
+class Built:
+    """A plug-in, what it was told and what it asked for."""
+
+    plugin: Any
+    said: list[str]
+    inputs: Inputs
+
+
+def build(cls: Any, inputs: Inputs, directory: Path, settings: Mapping[str, object]) -> Built:
+    """A plug-in of that class, as the core builds it. `settings`: values by the names of its rows."""
+    layers = Layers(inputs, {name: (value, f"--set {name}") for name, value in settings.items()})
+    report = Said()
+    values = {row.name: layers.one(row).value for row in cls.settings}
+    assert settings.keys() <= values.keys()
+    return Built(cls(Context(values, inputs, report, PrivateDir("-" + str(directory)))), report.lines, inputs)
+
+
+def variables(directory: Path, env: Mapping[str, str]) -> Inputs:
+    """A process with these variables, whose HOME is the directory."""
+    return Inputs([], {encode(name): encode(value) for name, value in {"HOME": str(directory), **env}.items()})

@@ -6,9 +6,7 @@ AWS ranks them below an ARN, below keys in the environment, or lets a switch tur
 
 import re
 
-from gc_credhelper.credentials import check_client_id
-from gc_credhelper.errors import CredentialsError
-from gc_credhelper.kinds import choice, deadline, duration, text, url
+from gc_credhelper.kinds import choice, deadline, duration, public_id, text, url
 from gc_credhelper.settings import Setting
 
 METHODS = ("auto", "chain", "github", "web-identity")
@@ -93,14 +91,6 @@ def variable(raw: object) -> str:
     return value
 
 
-def client_id(raw: object) -> str:
-    """A client id, without the secret that people write behind a colon."""
-    try:
-        return check_client_id(text(raw))
-    except CredentialsError as e:
-        raise ValueError(f"must be a client id, but {e}") from None
-
-
 def prefix(raw: object) -> str:
     """What every partition key begins with."""
     value = text(raw)
@@ -139,7 +129,7 @@ CONNECTION = (
 PAIR = (
     Setting("aws.id_field", text, "the field with the client id", "client_id"),
     Setting("aws.secret_field", text, "the field with the client secret", "client_secret"),
-    Setting("aws.client_id", client_id, "the client id, when only the client secret is stored"),
+    Setting("aws.client_id", public_id, "the client id, when only the client secret is stored"),
 )
 
 VERSION = (

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from gc_credhelper.app import environment
-from gc_credhelper.config import Layers
 from gc_credhelper.plan import Inputs
-from gc_credhelper.private import PrivateDir
-from gc_credhelper.roles import Context
-from support import REQUIRE_REAL
-from support.hunting import Said, canary
+from support import REQUIRE_REAL, hunting
+from support.hunting import Built, canary
 
 from gc_credhelper_aws.wire import hush, ours
 
@@ -150,20 +146,6 @@ def keys(address: str, **more: str) -> dict[str, str]:
     }
 
 
-@dataclass
-class Built:
-    """A plug-in, what it was told and what it asked for."""
-
-    plugin: Any
-    said: list[str] = field(default_factory=list)
-    inputs: Inputs | None = None
-
-
 def build(cls: Any, directory: Path, settings: Mapping[str, object]) -> Built:
-    """A plug-in of that class, as the core builds it from the environment of this process."""
-    inputs = Inputs([], environment())
-    layers = Layers(inputs, {name: (value, f"--set {name}") for name, value in settings.items()})
-    report = Said()
-    values = {row.name: layers.one(row).value for row in cls.settings}
-    assert settings.keys() <= values.keys()
-    return Built(cls(Context(values, inputs, report, PrivateDir("-" + str(directory)))), report.lines, inputs)
+    """A plug-in of that class, from the environment of this process."""
+    return hunting.build(cls, Inputs([], environment()), directory, settings)

@@ -8,11 +8,11 @@ from typing import Any
 
 import botocore.session
 import pytest
-from awskit import ID, SECRET, Built, build, client, dynalite_server, fresh, make_table, moto_server
+from awskit import ID, SECRET, build, client, dynalite_server, fresh, make_table, moto_server
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 from support import PASSED_ON, Machine
-from support.hunting import hunt
+from support.hunting import Built, hunt
 from support.scripted import ScriptedServer
 
 from gc_credhelper_aws.cache import DynamoCache

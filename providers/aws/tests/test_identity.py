@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trustme
-from awskit import ID, KEY, KEY_ID, REGION, ROLE, SECRET, Built, fresh, keys
+from awskit import ID, KEY, KEY_ID, REGION, ROLE, SECRET, fresh, keys
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, TemporaryError, UsageError
-from support.hunting import canary, failing, soon
+from support.hunting import Built, canary, failing, soon
 from support.scripted import Request, ScriptedServer
 from support.scripted import http as answer
 

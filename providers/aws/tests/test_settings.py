@@ -8,6 +8,7 @@ import pytest
 from awskit import HERE, ROLE
 from gc_credhelper.credentials import ClientCredentials, Secret
 from gc_credhelper.errors import CredentialsError
+from gc_credhelper.kinds import public_id
 from gc_credhelper.report import Report
 from gc_credhelper.settings import Layer, Origin, Setting
 from hypothesis import given
@@ -50,7 +51,7 @@ printable = some.text(some.characters(min_codepoint=0x21, max_codepoint=0x7E), m
         (settings.variable, "AWS_ID_TOKEN"),
         (settings.session_name, "job@1"),
         (settings.external_id, "a:b/c"),
-        (settings.client_id, "8c9c7a5e"),
+        (public_id, "8c9c7a5e"),
     ],
 )
 def test_a_good_value_is_read_as_it_is(kind: Any, raw: str) -> None:
@@ -81,7 +82,7 @@ def test_a_good_value_is_read_as_it_is(kind: Any, raw: str) -> None:
         (settings.variable, "eyJhbGciOi.eyJ"),
         (settings.session_name, "a b"),
         (settings.external_id, "a b"),
-        (settings.client_id, "id:secret"),
+        (public_id, "id:secret"),
         (settings.keep, "1s"),
         (settings.keep, "400d"),
     ],

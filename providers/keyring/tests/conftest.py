@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
-from keyringkit import ID, SECRET, Built, Desktop, build, desktop
+from keyringkit import ID, SECRET, Desktop, build, desktop
 from support import PASSED_ON, Machine
-from support.hunting import hunt
+from support.hunting import Built, hunt
 
 from gc_credhelper_keyring import keyrings
 from gc_credhelper_keyring.cache import KeyringCache

@@ -10,21 +10,17 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import secretstorage
-from gc_credhelper.config import Layers
 from gc_credhelper.credentials import ClientCredentials, Secret
-from gc_credhelper.plan import Inputs, encode
-from gc_credhelper.private import PrivateDir
-from gc_credhelper.roles import Context
 from jeepney import HeaderFields, MessageType, new_method_return
 from jeepney.bus_messages import message_bus
 from jeepney.io.blocking import Proxy, open_dbus_connection
-from support import require
-from support.hunting import Said, canary
+from support import hunting, require
+from support.hunting import Built, canary
 
 ID = "8c9c7a5e-keyring-client"
 SECRET = canary("canary-Jx2mT8-client-secret")
@@ -198,21 +194,7 @@ class AbsentPerson:
         self._connection.close()
 
 
-@dataclass
-class Built:
-    """A plug-in, what it was told and what it asked for."""
-
-    plugin: Any
-    said: list[str] = field(default_factory=list)
-    inputs: Inputs | None = None
-
-
 def build(cls: Any, env: Mapping[str, str], directory: Path, **settings: object) -> Built:
-    """A plug-in of that class, as the core builds it. `settings`: rows without `keyring.`."""
-    inputs = Inputs([], {encode(name): encode(value) for name, value in {"HOME": str(directory), **env}.items()})
-    flags = {f"keyring.{name}": (value, f"--set keyring.{name}") for name, value in settings.items()}
-    layers = Layers(inputs, flags)
-    report = Said()
-    values = {row.name: layers.one(row).value for row in cls.settings}
-    assert flags.keys() <= values.keys()
-    return Built(cls(Context(values, inputs, report, PrivateDir("-" + str(directory)))), report.lines, inputs)
+    """A plug-in of that class. `settings`: rows without `keyring.`."""
+    rows = {f"keyring.{row}": value for row, value in settings.items()}
+    return hunting.build(cls, hunting.variables(directory, env), directory, rows)

@@ -11,9 +11,9 @@ from gc_credhelper.deadline import Deadline
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 from support import PASSED_ON, Machine
-from support.hunting import hunt, soon
+from support.hunting import Built, hunt, soon
 from support.scripted import ScriptedServer
-from vaultkit import ID, SECRET, Built, Realm, answers, build, free_port, make_realm, running
+from vaultkit import ID, SECRET, Realm, answers, build, free_port, make_realm, running
 
 from gc_credhelper_vault.cache import VaultCache
 from gc_credhelper_vault.provider import VaultProvider

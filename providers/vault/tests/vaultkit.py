@@ -9,18 +9,15 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hvac
 import pytest
 import requests
-from gc_credhelper.config import Layers
-from gc_credhelper.plan import Inputs, encode
-from gc_credhelper.private import PrivateDir
-from gc_credhelper.roles import Context
-from support.hunting import Said, canary
+from support import hunting
+from support.hunting import Built, canary
 
 POLICY = Path(__file__).parent.parent / "policy.hcl"
 ID = "8c9c7a5e-vault-client"
@@ -183,21 +180,7 @@ def role(realm: Realm, mount: str = "approle", **more: Any) -> AppRole:
     return AppRole(realm, role_id, {"auth": "approle", "role_id": role_id})
 
 
-@dataclass
-class Built:
-    """A plug-in, what it was told and what it asked for."""
-
-    plugin: Any
-    said: list[str] = field(default_factory=list)
-    inputs: Inputs | None = None
-
-
 def build(cls: Any, env: Mapping[str, str], directory: Path, **settings: object) -> Built:
-    """A plug-in of that class, as the core builds it. `settings`: rows without `vault.`."""
-    inputs = Inputs([], {encode(name): encode(value) for name, value in {"HOME": str(directory), **env}.items()})
-    flags = {f"vault.{name}": (value, f"--set vault.{name}") for name, value in settings.items()}
-    layers = Layers(inputs, flags)
-    report = Said()
-    values = {row.name: layers.one(row).value for row in cls.settings}
-    assert flags.keys() <= values.keys()
-    return Built(cls(Context(values, inputs, report, PrivateDir("-" + str(directory)))), report.lines, inputs)
+    """A plug-in of that class. `settings`: rows without `vault.`."""
+    rows = {f"vault.{row}": value for row, value in settings.items()}
+    return hunting.build(cls, hunting.variables(directory, env), directory, rows)
