@@ -290,13 +290,13 @@ def test_a_refusal_with_a_text_of_its_own_is_not_repeated(directory: PrivateDir)
 def test_a_failing_helper_that_is_called_again_at_once_answers_from_the_gate(
     machine: Machine, scripted: ScriptedServer
 ) -> None:
-    scripted.answers = [http(503, ""), token()]
-    fails(machine, scripted, 6, "--deadline", "0.5s")
+    scripted.answers = [http(503, "", Retry_After="60"), token()]  # longer than the deadline: no attempt of its own
+    fails(machine, scripted, 6, "--deadline", "20s")
     asked = len(scripted.requests)
-    done = fails(machine, scripted, 6, "--deadline", "0.5s")
+    done = fails(machine, scripted, 6, "--deadline", "20s")
     assert "a token request for this caller failed" in done.error
     assert len(scripted.requests) == asked
-    other = machine.run("token", "--deadline", "20s", env=client(scripted))
+    other = machine.run("token", "--deadline", "21s", env=client(scripted))
     assert other.code == 0, "another command line is another caller"
 
 
