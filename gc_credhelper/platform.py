@@ -3,11 +3,9 @@
 import json
 from typing import Any
 
-from requests import PreparedRequest
-
 from .deadline import Deadline
 from .errors import TemporaryError, TokenError
-from .transport import LIMIT, Fill, Transport
+from .transport import LIMIT, Transport, bearer
 
 _OK, _DONE, _DEAD = 200, (200, 202, 204), (401, 404)
 _OVERLOADED, _SERVER = 429, 500
@@ -26,7 +24,7 @@ class Platform:
         kept, and its idle time is not begun anew. TemporaryError, TokenError.
         """
         url = f"{self._url}?preserveIdleTTL=true"
-        answer = self._transport.send("GET", url, _bearer(token), deadline, "asking about the token")
+        answer = self._transport.send("GET", url, bearer(token), deadline, "asking about the token")
         if answer.status in _DEAD:
             return None
         if answer.status == _OVERLOADED or answer.status >= _SERVER:
@@ -42,7 +40,7 @@ class Platform:
 
     def end(self, token: str, deadline: Deadline) -> bool:
         """Revoke the token; False when it was dead already. TemporaryError, TokenError."""
-        answer = self._transport.send("DELETE", self._url, _bearer(token), deadline, "ending the token")
+        answer = self._transport.send("DELETE", self._url, bearer(token), deadline, "ending the token")
         if answer.status in _DONE:
             return True
         if answer.status in _DEAD:
@@ -50,11 +48,3 @@ class Platform:
         if answer.status == _OVERLOADED or answer.status >= _SERVER:
             raise TemporaryError(f"the Platform API cannot end the token now ({answer.status})", hint=_AGAIN)
         raise TokenError(f"the Platform API did not end the token ({answer.status})", hint=_CHECK)
-
-
-def _bearer(token: str) -> Fill:
-    def fill(request: PreparedRequest) -> PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {token}"
-        return request
-
-    return fill

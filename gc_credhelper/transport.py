@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,13 +31,16 @@ LIMIT = 65_536  # bytes of an answer
 CONNECT, READ = 5.0, 10.0  # seconds of one attempt; the deadline of the command may be shorter
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
+# What the library raises; a host that no name can be is not wrapped.
+FAILURES = (OSError, urllib3.exceptions.HTTPError, UnicodeError)
+
 Fill = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 Heed = Callable[[socket.socket], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; none of it but the status is ever printed. `body` is at most LIMIT + 1 bytes."""
+    """What came back; none of it but the status is ever printed. `body` is not much more than LIMIT bytes."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -64,27 +68,24 @@ class Transport:
     def _send(self, method: str, url: str, fill: Fill, deadline: Deadline, heed: Heed | None) -> Answer:
         timeout = (max(0.001, min(CONNECT, deadline.left())), max(0.001, min(READ, deadline.left())))
         try:
+            # A new session for each request: a process makes one exchange an hour, and no connection outlives a fork.
             with (
-                self._session(url, heed) as session,
+                self.session(url, heed) as session,
                 session.request(
                     method, url, auth=fill, timeout=timeout, allow_redirects=False, stream=True
                 ) as response,
             ):
-                body = b""
-                for part in response.iter_content(8192):
-                    body += part
-                    if len(body) > LIMIT:
-                        break
-                return Answer(response.status_code, response.headers, body)
-        except (OSError, urllib3.exceptions.HTTPError, UnicodeError) as e:  # a host that no name can be is not wrapped
+                return Answer(response.status_code, response.headers, read(response, LIMIT))
+        except FAILURES as e:
             raise translated(e, urlsplit(url).hostname or "") from None
 
-    def _session(self, url: str, heed: Heed | None) -> requests.Session:
-        """A new one for each request: a process makes one exchange an hour, and no connection outlives a fork."""
+    def session(self, url: str, heed: Heed | None = None, connections: int = 1) -> requests.Session:
+        """For requests to the host of the URL, with so many kept connections. UsageError: TLS files, CA bundle."""
         session = _Session()
         session.trust_env = False  # it would read netrc
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Quiet(heed))
+            session.mount(scheme, _Quiet(heed, connections))
         session.headers.update(
             {"User-Agent": f"gc-credhelper/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
         )
@@ -97,27 +98,51 @@ class Transport:
         return session
 
 
+def read(response: requests.Response, limit: int) -> bytes:
+    """The body, of which not much more than `limit` bytes; one of FAILURES when it does not come whole."""
+    parts, size = [], 0
+    for part in response.iter_content(65_536):
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            break
+    return b"".join(parts)
+
+
+def bearer(token: str) -> Fill:
+    """Puts the token into a request (RFC 6750 §2.1)."""
+
+    def fill(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    return fill
+
+
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: to learn where a redirect leads the library would read all of its body, without a limit."""
 
 
 class _Quiet(requests.adapters.HTTPAdapter):
-    def __init__(self, heed: Heed | None) -> None:
+    def __init__(self, heed: Heed | None, connections: int) -> None:
         self._heed = heed
-        super().__init__()
+        super().__init__(pool_maxsize=connections)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """A connection that prints no header, though the program that we are a library of may have set `debuglevel`."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         kind, heed = pool.ConnectionCls, self._heed
+        if getattr(kind, "is_quiet", False):  # a pool that served before
+            return pool
 
         def connect(connection: Any) -> None:
             kind.connect(connection)
             if heed:
                 heed(connection.sock)
 
-        pool.ConnectionCls = type("_QuietConnection", (kind,), {"debuglevel": 0, "connect": connect})
+        own = {"debuglevel": 0, "connect": connect, "is_quiet": True}
+        pool.ConnectionCls = type("_QuietConnection", (kind,), own)
         return pool
 
 
