@@ -18,7 +18,7 @@ help: ## list the targets
 $(VENV)/core: pyproject.toml constraints.txt launcher/gc-credhelper $(wildcard providers/*/pyproject.toml)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gc-credhelper needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -c constraints.txt -e '.[sandbox]' $(addprefix -e ,$(PROVIDERS))
+	$(PIP) install -c constraints.txt -e '.[api,sandbox]' $(addprefix -e ,$(PROVIDERS))
 	@touch $@
 
 $(DYNALITE):

@@ -25,6 +25,7 @@ from .shared import Shared
 from .source import TokenSource
 
 if TYPE_CHECKING:
+    from .calls import Calls
     from .exchange import TokenExchanger
     from .platform import Platform
     from .transport import Transport
@@ -186,9 +187,32 @@ class App:
         """The Platform API. UsageError when nothing says where it is."""
         from .platform import Platform
 
+        return Platform(self._api_url, self.transport())
+
+    @property
+    def _api_url(self) -> str:
         if self.endpoints.api_url is None:
             raise UsageError("the Platform API of this token_url is not known", hint="set api_url")
-        return Platform(self.endpoints.api_url, self.transport())
+        return self.endpoints.api_url
+
+    def calls(self, connections: int | None = None) -> "Calls":
+        """Requests to the Platform API, with the tokens of all slots, this caller's first. `connections`: of a walk,
+        which may take longer than the deadline when nobody set one. UsageError when nothing says where the API is.
+        """
+        from .calls import Calls
+
+        sources = [app.source for app in sorted(self.of_each_slot(), key=lambda one: one is not self)]
+        seconds = self.settings["deadline"]
+        bounded = connections is None or self.settings.origin("deadline").layer != Layer.DEFAULT
+        return Calls(
+            self._api_url,
+            sources,
+            self.transport(),
+            self.report,
+            deadline=Deadline(seconds) if bounded else None,
+            seconds=seconds,
+            connections=connections or 1,
+        )
 
     def transport(self) -> "Transport":
         """What goes to the two URLs goes through it. UsageError for a key without a certificate."""

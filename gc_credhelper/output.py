@@ -77,8 +77,13 @@ RENDERERS = {**FORMATS, "bare": bare}  # what a note may name
 
 
 def emit(text: str) -> int:
+    """All of it to standard output, see `emit_bytes`."""
+    return emit_bytes(text.encode())
+
+
+def emit_bytes(content: bytes) -> int:
     """All of it to standard output. Returns the exit code: 141 as for a broken pipe, 1 when it cannot be written."""
-    view = memoryview(text.encode())
+    view = memoryview(content)
     try:
         while view:
             view = view[_write(view) :]

@@ -1,0 +1,205 @@
+"""Pages: a whole list of the Platform API, page by page and in order, in each form in which it is cut up.
+
+pageNumber, pageCount            the next numbers, in the query or the body, several pages at a time
+paging, totalHits                the same below `paging` in the body
+startIndex, totalResults         the next indexes (SCIM, RFC 7644 §3.4.2.4), several pages at a time
+nextPage                         a value of `q64`, with GET (search)
+cursor, cursors.after, after     the same names in the query
+nextUri                          followed on the same API, wherever it leads: the token goes nowhere else
+"""
+
+import json
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from .calls import Call
+from .deadline import THREAD
+from .errors import TokenError
+from .transport import Answer
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+AHEAD = 10  # pages that are fetched at a time
+_ROWS = ("entities", "results", "conversations", "Resources")
+_TOTALS = ("total", "totalHits", "totalResults", "totalCount")
+_EMPTY = 3  # pages without rows, one after the other, that end a list though it goes on
+_DEFAULT_SIZE = 25  # rows of a page of the conversation details query
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`rows`: of one page. `total`: of all pages together, when the API says it."""
+
+    rows: list[Any]
+    total: int | None
+
+
+def walk(send: Callable[[Call], Answer], call: Call, *, most: int | None = None) -> Iterator[Page]:
+    """The page that the call asks for, and all that follow. `most`: rows that are wanted, so that no page is fetched in
+    vain.
+
+    TokenError when the API sends a page twice, or an answer that is not JSON; every error of `send`.
+    """
+    return _Walk(send, most).pages(call)
+
+
+class _Walk:
+    def __init__(self, send: Callable[[Call], Answer], most: int | None) -> None:
+        self._send = send
+        self._most = most
+        self._got = self._empty = 0
+        self._seen: set[int] = set()
+
+    def pages(self, first: Call) -> Iterator[Page]:
+        following = [first]
+        while following and self._empty < _EMPTY:
+            for call, answer in in_order(self._get, following):
+                yield self._page(call, answer)
+            following = _numbered(call, answer) or _linked(call, answer)  # of the last one
+            if self._most is not None:
+                size = max(1, len(rows_of(answer)))
+                following = following[: max(0, math.ceil((self._most - self._got) / size))]
+
+    def _get(self, call: Call) -> Any:
+        return parsed(self._send(call), call)
+
+    def _page(self, call: Call, answer: Any) -> Page:
+        rows = rows_of(answer)
+        self._got += len(rows)
+        self._empty = 0 if rows else self._empty + 1
+        # An API that ignores what it is asked sends the same rows for ever.
+        mark = hash((len(rows), repr(rows[0]), repr(rows[-1]))) if rows else 0
+        if rows and mark in self._seen:
+            hint = "it may have only one page: leave --paginate out"
+            raise TokenError(f"{call} sent a page again that it had sent before", hint=hint)
+        self._seen.add(mark)
+        return Page(rows, _whole(answer, *_TOTALS))
+
+
+def in_order(work: Callable[[Call], T], calls: Sequence[Call]) -> Iterator[tuple[Call, T]]:
+    """Each call with its result, of which a few are fetched ahead."""
+    todo, doing = deque(calls), deque[tuple[Call, Future[T]]]()
+    while todo or doing:
+        while todo and len(doing) < AHEAD:
+            call = todo.popleft()
+            doing.append((call, _begun(work, call)))
+        call, future = doing.popleft()
+        yield call, future.result()
+
+
+def _begun(work: Callable[[Call], T], call: Call) -> "Future[T]":
+    """In a thread that does not keep the process from ending, as those of an executor would."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(call))
+        except BaseException as e:  # noqa: BLE001  # raised again where it is waited for
+            future.set_exception(e)
+
+    threading.Thread(target=run, daemon=True, name=THREAD).start()
+    return future
+
+
+def parsed(answer: Answer, call: Call) -> Any:
+    """The body; TokenError when it is no JSON, as a login page is not."""
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        pass
+    raise TokenError(f"the answer to {call} is not JSON", hint="a proxy, a login page? Check the path and api_url")
+
+
+def rows_of(answer: Any) -> list[Any]:
+    """The rows of a page; an answer that is no list is a list of itself."""
+    if isinstance(answer, list):
+        return answer
+    if not isinstance(answer, dict):
+        return [answer]
+    for name in _ROWS:
+        if isinstance(answer.get(name), list):
+            return list(answer[name])
+    if any(name in answer for name in (*_ROWS, *_TOTALS, "pageCount")):  # of no rows the API says only the number
+        return []
+    lists = [value for value in answer.values() if isinstance(value, list)]
+    return lists[0] if len(lists) == 1 and "nextUri" in answer else [answer]
+
+
+def _numbered(call: Call, answer: Any) -> list[Call]:
+    """All calls that follow, of a list whose length is known."""
+    if not isinstance(answer, dict) or _cursor(answer) or isinstance(answer.get("nextPage"), str):
+        return []
+    size = len(rows_of(answer))
+    total, index = _whole(answer, "totalResults"), _whole(answer, "startIndex")
+    if total is not None and index is not None and "Resources" in answer:
+        return [_asking(call, startIndex=start) for start in range(index + size, total + 1, size)] if size else []
+    body = _body(call)
+    if (hits := _whole(answer, "totalHits")) is not None and body is not None:
+        paging = body.get("paging")
+        paging = paging if isinstance(paging, dict) else {}
+        number, size = _whole(paging, "pageNumber") or 1, _whole(paging, "pageSize") or _DEFAULT_SIZE
+        numbers = range(number + 1, math.ceil(hits / size) + 1)
+        return [_with(call, body, paging={**paging, "pageSize": size, "pageNumber": n}) for n in numbers]
+    count, number = _whole(answer, "pageCount"), _whole(answer, "pageNumber") or 1
+    numbers = range(number + 1, (count or 0) + 1)
+    if body is not None:
+        return [_with(call, body, pageNumber=n) for n in numbers]
+    return [_asking(call, pageNumber=n) for n in numbers]
+
+
+def _linked(call: Call, answer: Any) -> list[Call]:
+    """The one call that follows, if any does."""
+    if not isinstance(answer, dict):
+        return []
+    if isinstance(q64 := answer.get("nextPage"), str) and q64:
+        return [replace(call, method="GET", body=None, query=(("q64", q64),))]
+    if cursor := _cursor(answer):
+        return [_asking(call, **cursor)]
+    if isinstance(uri := answer.get("nextUri"), str) and uri:
+        parts = urlsplit(uri)
+        if not parts.path.startswith("/"):
+            raise TokenError(f"{call} names a next page that is no path", hint="leave --paginate out")
+        return [replace(call, path=parts.path, query=tuple(parse_qsl(parts.query, keep_blank_values=True)))]
+    if isinstance(after := answer.get("after"), str) and after:
+        return [_asking(call, after=after)]
+    return []
+
+
+def _cursor(answer: Json) -> dict[str, str]:
+    if isinstance(cursor := answer.get("cursor"), str) and cursor:
+        return {"cursor": cursor}
+    cursors = answer.get("cursors")
+    after = cursors.get("after") if isinstance(cursors, dict) else None
+    return {"after": after} if isinstance(after, str) and after else {}
+
+
+def _asking(call: Call, **values: object) -> Call:
+    """The same call with these values in its query."""
+    kept = [(name, value) for name, value in call.query if name not in values]
+    return replace(call, query=(*kept, *((name, str(value)) for name, value in values.items())))
+
+
+def _with(call: Call, body: Json, **values: object) -> Call:
+    """The same call with these values in its body."""
+    return replace(call, body=json.dumps({**body, **values}).encode())
+
+
+def _body(call: Call) -> Json | None:
+    try:
+        body = json.loads(call.body or b"")
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _whole(values: Any, *names: str) -> int | None:
+    """The first of them that is a whole number."""
+    found = (values.get(name) for name in names) if isinstance(values, dict) else ()
+    return next((value for value in found if type(value) is int and value >= 0), None)

@@ -1,0 +1,94 @@
+"""Refusals: what an answer of the Platform API that is no success means, as our error with a few words of the server's.
+
+Shown are what a person needs to ask for help: status, `code`, `message` and the two ids (SDK model `ErrorBody`). A text
+that has anything in common with the token, in clear or in a coding that a server could put it in, is not shown.
+"""
+
+import base64
+import json
+import re
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from .errors import Error, RateLimited, TemporaryError, TokenError, UsageError
+from .exchange import retry_after
+from .report import one_line
+from .transport import Answer
+
+_LONGEST = 300  # characters of a message
+_RUN = 8  # characters in a row that nothing which is shown has in common with the token
+_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,99}", re.IGNORECASE)
+_ID = re.compile(r"[0-9a-zA-Z-]{8,64}")
+_CORRELATIONS = ("ININ-Correlation-Id", "Genesys-Correlation-Id")
+_MEANINGS: dict[int, tuple[type[Error], str]] = {
+    100: (TokenError, "check api_url"),
+    300: (TokenError, "a redirect is not followed: the token stays here; check the path and api_url"),
+    400: (UsageError, "check the path, the query and the body of the request"),
+    401: (TokenError, "does api_url belong to the region of the token? gc-credhelper verify tells"),
+    403: (TokenError, "give the OAuth client a role, in a division, that allows this"),
+    408: (TemporaryError, "try again"),
+    500: (TemporaryError, "try again"),
+    501: (UsageError, "the API does not do this"),
+}
+
+
+def refusal(what: str, answer: Answer, token: str) -> Error | None:
+    """None for a success. `what`: the request, for people. `token`: what must not show."""
+    status = answer.status
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    body = _parsed(answer)
+    message = body.get("message")
+    message = one_line(message) if isinstance(message, str) else ""
+    text = f"{what}: {status}{_told(body, message, answer, token)}"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        wait = retry_after(answer, message.casefold())
+        said = "the server does not say for how long" if wait is None else f"the server asks to wait {wait:.0f} s"
+        return RateLimited(f"{text}; {said}", hint="share the load with slots", retry_after=wait)
+    kind, hint = _MEANINGS.get(status) or _MEANINGS.get(status // 100 * 100, _MEANINGS[500])
+    error = kind(text, hint=hint)
+    if isinstance(error, TemporaryError):
+        error.retry_after = retry_after(answer, "")
+    return error
+
+
+def _parsed(answer: Answer) -> dict[str, Any]:
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _told(body: dict[str, Any], message: str, answer: Answer, token: str) -> str:
+    """Code, message and ids, as far as they are there and may be shown."""
+    is_safe = Echo(token).misses
+    code, context = body.get("code"), body.get("contextId")
+    said = ""
+    if isinstance(code, str) and _NAME.fullmatch(code) and is_safe(code):
+        said += f" {code}"
+    if message and is_safe(message):
+        said += f": {message[:_LONGEST]}{'…' if len(message) > _LONGEST else ''}"
+    ids = {}
+    if isinstance(context, str):
+        ids["context"] = context
+    ids["correlation"] = next((value for name in _CORRELATIONS if (value := answer.headers.get(name))), "")
+    shown = [f"{name} id {value}" for name, value in ids.items() if _ID.fullmatch(value) and is_safe(value)]
+    return f"{said} ({', '.join(shown)})" if shown else said
+
+
+class Echo:
+    """Finds a token in what a server says."""
+
+    def __init__(self, token: str) -> None:
+        raw = token.encode()
+        forms = {token, token[::-1], raw.hex(), quote(token, safe="")}
+        forms |= {base64.b64encode(b" " * shift + raw).decode()[2 * shift :].rstrip("=") for shift in range(3)}
+        folded = {form.casefold() for form in forms}
+        self._runs = {form[i : i + _RUN] for form in folded for i in range(max(1, len(form) - _RUN + 1))}
+
+    def misses(self, text: str) -> bool:
+        """Is there nothing of it in the text?"""
+        folded = text.casefold()
+        return not any(run in folded for run in self._runs)
