@@ -9,7 +9,6 @@ import json
 import re
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 from .errors import Error, RateLimited, TemporaryError, TokenError, UsageError
 from .exchange import retry_after
@@ -17,9 +16,10 @@ from .report import one_line
 from .transport import Answer
 
 _LONGEST = 300  # characters of a message
-_RUN = 8  # characters in a row that nothing which is shown has in common with the token
-_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,99}", re.IGNORECASE)
-_ID = re.compile(r"[0-9a-zA-Z-]{8,64}")
+_WORD = 40  # characters of a word; a longer one is no word, and may be anything
+_RUN = 5  # characters in a row that nothing which is shown has in common with the token
+_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CORRELATIONS = ("ININ-Correlation-Id", "Genesys-Correlation-Id")
 _MEANINGS: dict[int, tuple[type[Error], str]] = {
     100: (TokenError, "check api_url"),
@@ -63,18 +63,15 @@ def _parsed(answer: Answer) -> dict[str, Any]:
 
 def _told(body: dict[str, Any], message: str, answer: Answer, token: str) -> str:
     """Code, message and ids, as far as they are there and may be shown."""
-    is_safe = Echo(token).misses
+    echo = Echo(token)
     code, context = body.get("code"), body.get("contextId")
-    said = ""
-    if isinstance(code, str) and _NAME.fullmatch(code) and is_safe(code):
-        said += f" {code}"
-    if message and is_safe(message):
-        said += f": {message[:_LONGEST]}{'…' if len(message) > _LONGEST else ''}"
-    ids = {}
-    if isinstance(context, str):
-        ids["context"] = context
-    ids["correlation"] = next((value for name in _CORRELATIONS if (value := answer.headers.get(name))), "")
-    shown = [f"{name} id {value}" for name, value in ids.items() if _ID.fullmatch(value) and is_safe(value)]
+    said = f" {code}" if isinstance(code, str) and _NAME.fullmatch(code) and echo.misses(code) else ""
+    if message and echo.misses(message):
+        words = " ".join(word if len(word) <= _WORD else "…" for word in message.split())
+        said += f": {words[:_LONGEST]}{'…' if len(words) > _LONGEST else ''}"
+    correlation = next((value for name in _CORRELATIONS if (value := answer.headers.get(name))), "")
+    ids = {"context": context if isinstance(context, str) else "", "correlation": correlation}
+    shown = [f"{name} id {value}" for name, value in ids.items() if _UUID.fullmatch(value) and echo.misses(value)]
     return f"{said} ({', '.join(shown)})" if shown else said
 
 
@@ -83,12 +80,21 @@ class Echo:
 
     def __init__(self, token: str) -> None:
         raw = token.encode()
-        forms = {token, token[::-1], raw.hex(), quote(token, safe="")}
-        forms |= {base64.b64encode(b" " * shift + raw).decode()[2 * shift :].rstrip("=") for shift in range(3)}
-        folded = {form.casefold() for form in forms}
-        self._runs = {form[i : i + _RUN] for form in folded for i in range(max(1, len(form) - _RUN + 1))}
+        forms = {token: 1, raw.hex(): 2, base64.b32encode(raw).decode(): 1, base64.b85encode(raw).decode(): 1}
+        for shift in range(3):
+            forms[base64.b64encode(b" " * shift + raw).decode()[2 * shift :].rstrip("=")] = 1
+        for written in ("%{:02x}", "&#{};", "&#x{:x};", "\\u{:04x}"):  # one character at a time
+            parts = [written.format(code) for code in raw]
+            forms["".join(parts)] = min(map(len, parts))
+        forms["?".join(token)] = 2  # UTF-16, as `one_line` shows it
+        self._runs = {
+            turned.casefold()[i : i + width * _RUN]
+            for form, width in forms.items()
+            for turned in (form, form[::-1])
+            for i in range(max(1, len(form) - width * _RUN + 1))
+        }
 
     def misses(self, text: str) -> bool:
-        """Is there nothing of it in the text?"""
+        """Is there nothing of it in the text, however turned?"""
         folded = text.casefold()
         return not any(run in folded for run in self._runs)

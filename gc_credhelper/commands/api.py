@@ -89,8 +89,8 @@ def _target(written: str, app: App) -> tuple[str, tuple[tuple[str, str], ...]]:
     try:
         parts = urlsplit("/" + path.lstrip("/"))
     except ValueError:
-        parts = urlsplit("//")
-    if "://" in parts.path or not parts.path.isprintable() or " " in parts.path or parts.fragment or not parts.path:
+        parts = urlsplit("")
+    if not parts.path or "://" in parts.path or " " in parts.path or parts.fragment or not path.isprintable():
         hint = f"a path such as /api/v2/users, or a URL of {app.endpoints.api_url}"
         raise UsageError("the path is none of the Platform API", hint=hint)
     return quote(parts.path, safe="/%:@!$&'()*+,;=~"), tuple(parse_qsl(parts.query, keep_blank_values=True))
