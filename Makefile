@@ -9,7 +9,7 @@ TESTS := -n 2 --dist loadgroup
 # A stricter DynamoDB, for the tests of providers/aws. Without it they skip, and where CI says so they fail.
 DYNALITE := .build/npm/node_modules/.bin/dynalite
 
-.PHONY: help demo test system clients check lint types soak bench docs clean
+.PHONY: help demo test system clients check cover lint types soak bench docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,14 +33,17 @@ demo: $(VENV)/core ## print an ExecCredential, obtained over HTTP from the sandb
 	@$(BIN)/gc-credhelper sandbox -- $(BIN)/gc-credhelper token
 
 test: system lint types clients ## everything that CI runs
-	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
+	$(BIN)/python -m pytest $(TESTS)
 	for provider in $(PROVIDERS); do (cd $$provider && $(CURDIR)/$(BIN)/python -m pytest $(TESTS)) || exit; done
 
 system: ## programs that the tests need, with apt-get where that is allowed
 	@$(PYTHON) tools/system_packages.py
 
-check: $(VENV)/dev ## the tests alone, without coverage
+check: $(VENV)/dev ## the tests of the core alone
 	$(BIN)/python -m pytest $(TESTS)
+
+cover: $(VENV)/dev ## the same, and which lines no test ran
+	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
 
 clients: $(VENV)/dev ## the other tools that the tests of callers run
 	$(BIN)/python tools/clients.py

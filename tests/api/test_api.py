@@ -19,7 +19,6 @@ from gc_credhelper.sandbox.server import SandboxThread
 from .kit import ALL, Api, Asked, Say, ids, refused, serving, variables
 from .test_pages import numbered
 
-
 _SHOWN = ("content-type", "x-own", "accept")
 
 
