@@ -94,4 +94,4 @@ def _segment(kind: str, start: str, end: str, queue: str) -> Json:
 
 
 def _instant(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
