@@ -51,8 +51,7 @@ class Conversations:
     async def job(self, request: web.Request) -> web.Response:
         """Tell that it is done."""
         self._numbers(request)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return json_answer({"state": "FULFILLED", "submissionDate": now, "completionDate": now})
+        return json_answer({"state": "FULFILLED", "submissionDate": _now(), "completionDate": _now()})
 
     async def results(self, request: web.Request) -> web.Response:
         """Answer with a page of its calls, and a `cursor` unless it is the last."""
@@ -60,7 +59,7 @@ class Conversations:
         size = whole_number(request.query, "pageSize", JOB_SIZE, least=1, most=JOB_CAP)
         part = slice_at(request.query.get("cursor", ""), size, len(numbers))
         shown = self._make(numbers[part.numbers.start : part.numbers.stop])
-        answer: Json = {"conversations": shown, "dataAvailabilityDate": "2030-01-01T00:00:00.000Z"}
+        answer: Json = {"conversations": shown, "dataAvailabilityDate": _now()}
         return json_answer({**answer, "cursor": part.after} if part.after else answer)
 
     def _numbers(self, request: web.Request) -> Sequence[int]:
@@ -72,6 +71,10 @@ class Conversations:
     def _make(self, numbers: Sequence[int]) -> list[Json]:
         agents = [data.make_user(number % self._users) if self._users else None for number in numbers]
         return [calls.make_conversation(number, agent) for number, agent in zip(numbers, agents, strict=True)]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _ordered(query: Json, numbers: list[int]) -> list[int]:
