@@ -34,9 +34,10 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
         "--fail",
         action="append",
         default=[],
-        metavar="KIND[:COUNT]",
-        help=f"let token requests fail, repeatable; {', '.join(Kind)}",
+        metavar="KIND[:COUNT][@SKIP]",
+        help=f"let requests fail, COUNT of them, each after SKIP that pass; repeatable; {', '.join(Kind)}",
     )
+    parser.add_argument("--api-limit", type=int, default=300, metavar="N", help="requests a minute per token; 0: none")
     parser.add_verbose()
     options = parser.parse(own)
     if command is not None and not command:
@@ -60,6 +61,7 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
             latency=options.latency,
             users=options.users,
             fail=options.fail,
+            api_limit=options.api_limit,
         )
     except ValueError as e:
         raise UsageError(str(e), hint="see gc-credhelper sandbox --help") from None
@@ -101,9 +103,9 @@ def _check_fault(text: str) -> None:
     try:
         Fault.parse(text)
     except ValueError:
-        name = text.partition(":")[0]
-        hint = "COUNT is a whole number from 1 on" if name in list(Kind) else nearest(name, Kind)
-        raise UsageError("--fail takes KIND or KIND:COUNT", hint=hint) from None
+        name = text.partition("@")[0].partition(":")[0]
+        hint = "COUNT and SKIP are whole numbers from 1 on" if name in list(Kind) else nearest(name, Kind)
+        raise UsageError("--fail takes KIND, KIND:COUNT, KIND@SKIP or KIND:COUNT@SKIP", hint=hint) from None
 
 
 def port(text: str) -> int:

@@ -11,8 +11,12 @@ Json = dict[str, Any]
 
 def json_answer(data: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with JSON under the bare type `application/json`, the only one the vendor's SDK compares with."""
-    body = json.dumps(data, ensure_ascii=False).encode()
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+    return web.Response(body=encode(data), status=status, headers=headers, content_type="application/json")
+
+
+def encode(data: Json) -> bytes:
+    """Render JSON for an answer that is kept."""
+    return json.dumps(data, ensure_ascii=False).encode()
 
 
 def oauth_error(status: int, error: str, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -53,3 +57,24 @@ class ApiError(Exception):
         if self.limit:
             body["limit"] = self.limit
         return json_answer(body, self.status, {"Retry-After": str(self.retry_after)} if self.retry_after else None)
+
+
+def bad_request(text: str) -> ApiError:
+    """Refuse what was asked for."""
+    return ApiError(400, "bad.request", text)
+
+
+def bad_credentials() -> ApiError:
+    """Refuse a token that is unknown, ended or expired."""
+    return ApiError(401, "bad.credentials", "Invalid login credentials.")
+
+
+def too_many_requests(wait: int, allowed: int = 300) -> ApiError:
+    """Refuse a token whose minute is used up for that many seconds more."""
+    return ApiError(
+        429,
+        "too.many.requests.retry.after",
+        f"Rate limit exceeded the maximum. Retry the request in [{wait}] seconds",
+        limit={"key": "client.credentials.token.rate.per.minute", "namespace": "platform.api", "value": allowed},
+        retry_after=wait,
+    )

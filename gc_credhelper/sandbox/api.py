@@ -1,24 +1,20 @@
-"""The Platform API below `/api/v2`: the token, the organisation, lists, and the conversation details query."""
+"""The Platform API below `/api/v2`: who may call it, the token, the organisation, and where the lists are."""
 
-import json
-import math
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from urllib.parse import urlencode
+from functools import partial
 
 from aiohttp import web
 
 from gc_credhelper.sandbox import data
-from gc_credhelper.sandbox.answers import ApiError, Json, json_answer
-from gc_credhelper.sandbox.state import REQUESTS_PER_WINDOW, WINDOW, State, Token
+from gc_credhelper.sandbox.answers import ApiError, bad_credentials, bad_request, json_answer, too_many_requests
+from gc_credhelper.sandbox.conversations import Conversations
+from gc_credhelper.sandbox.faults import misbehave
+from gc_credhelper.sandbox.lists import Handler, Rows, linked, numbered, scanned, scim
+from gc_credhelper.sandbox.options import Kind
+from gc_credhelper.sandbox.search import Search
+from gc_credhelper.sandbox.state import WINDOW, State, Token
 
 PREFIX = "/api/v2"
-LIST_PAGE, LIST_CAP = 25, 500
-QUERY_PAGE, QUERY_CAP = 25, 100
-"""Default and largest page size of lists, and of the conversation details query."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Api:
@@ -26,12 +22,14 @@ class Api:
 
     def __init__(self, state: State, users: int) -> None:
         self._state = state
-        self._users = [data.make_user(number) for number in range(users)]
-        self._skills = [data.make_skill(number) for number in range(data.SKILLS)]
-        self._queues = [data.make_queue(number) for number in range(data.QUEUES)]
+        self._users = users
 
     def app(self) -> web.Application:
         """Build the application to mount at PREFIX."""
+        users = Rows(self._users, data.make_user)
+        teams = Rows(1, lambda _number: data.make_team(self._users))
+        search, conversations = Search(users), Conversations(self._users)
+        jobs = "/analytics/conversations/details/jobs"
         app = web.Application(middlewares=[self._gateway])
         app.add_routes(
             [
@@ -39,10 +37,20 @@ class Api:
                 web.delete("/tokens/me", self._revoke),
                 web.get("/organizations/me", self._organization),
                 web.get("/users/me", self._user),
-                web.get("/users", _lister(self._users)),
-                web.get("/routing/skills", _lister(self._skills)),
-                web.get("/routing/queues", _lister(self._queues)),
-                web.post("/analytics/conversations/details/query", self._conversations),
+                web.get("/users", numbered(users)),
+                web.get("/users/search", search.further),
+                web.post("/users/search", search.first),
+                web.get("/routing/skills", numbered(Rows(data.SKILLS, data.make_skill))),
+                web.get("/routing/queues", numbered(Rows(data.QUEUES, data.make_queue))),
+                web.get("/teams", linked(lambda _request: teams)),
+                web.get("/teams/{team}/members", linked(self._members)),
+                web.get("/taskmanagement/workbins/{workbin}/versions", linked(_versions, with_after=True)),
+                web.get("/externalcontacts/scan/contacts", scanned(Rows(self._users, data.make_contact))),
+                web.get("/scim/v2/users", scim(Rows(self._users, data.make_scim_user))),
+                web.post("/analytics/conversations/details/query", conversations.query),
+                web.post(jobs, conversations.start_job),
+                web.get(jobs + "/{job}", conversations.job),
+                web.get(jobs + "/{job}/results", conversations.results),
             ]
         )
         return app
@@ -54,15 +62,18 @@ class Api:
         token = self._state.find(_bearer(request))
         try:
             self._admit(request, token)
-            answer = await handler(request)
+            fault = self._state.api_faults.head
+            if fault and self._state.api_faults.meets():
+                answer = await self._fail(request, fault)
+            else:
+                answer = await handler(request)
         except ApiError as error:
             answer = error.answer(correlation_id)
         except web.HTTPException as error:
             answer = ApiError.of(error).answer(correlation_id)
         answer.headers["ININ-Correlation-Id"] = correlation_id
-        answer.headers["inin-ratelimit-count"] = str(token.count if token else 0)
-        answer.headers["inin-ratelimit-allowed"] = str(REQUESTS_PER_WINDOW)
-        answer.headers["inin-ratelimit-reset"] = str(token.reset_in(self._state.clock()) if token else int(WINDOW))
+        if self._state.api_limit:
+            answer.headers.update(self._limit_headers(token))
         return answer
 
     def _admit(self, request: web.Request, token: Token | None) -> None:
@@ -70,21 +81,24 @@ class Api:
             text = "No authentication bearer token specified in authorization header."
             raise ApiError(401, "authentication.required", text)
         if token is None:
-            raise ApiError(401, "bad.credentials", "Invalid login credentials.")
-        now = self._state.clock()
-        if not token.spend(now):
-            wait = token.reset_in(now)
-            raise ApiError(
-                429,
-                "too.many.requests.retry.after",
-                f"Rate limit exceeded the maximum. Retry the request in [{wait}] seconds",
-                limit={
-                    "key": "client.credentials.token.rate.per.minute",
-                    "namespace": "platform.api",
-                    "value": REQUESTS_PER_WINDOW,
-                },
-                retry_after=wait,
-            )
+            raise bad_credentials()
+        if not self._state.admit(token):
+            raise too_many_requests(token.reset_in(self._state.clock()), self._state.api_limit)
+
+    async def _fail(self, request: web.Request, fault: Kind) -> web.StreamResponse:
+        if fault is Kind.API_UNAUTHORIZED:
+            self._state.revoke(_bearer(request))  # at once, because others come in while the body is read
+        # Closing a socket with unread input would turn every kind of end into a reset.
+        await request.read()
+        return await misbehave(fault, request)
+
+    def _limit_headers(self, token: Token | None) -> dict[str, str]:
+        allowed, now = self._state.api_limit, self._state.clock()
+        return {
+            "inin-ratelimit-count": str(min(token.asked, allowed) if token else 0),
+            "inin-ratelimit-allowed": str(allowed),
+            "inin-ratelimit-reset": str(token.reset_in(now) if token else int(WINDOW)),
+        }
 
     async def _token(self, request: web.Request) -> web.Response:
         """Describe the token (`TokenInfo`); serves HEAD too, and has no user, because the grant has none."""
@@ -113,21 +127,12 @@ class Api:
 
     async def _user(self, _request: web.Request) -> web.Response:
         text = "This request requires a user context. Client credentials cannot be used for requests to this resource."
-        raise ApiError(400, "bad.request", text)
+        raise bad_request(text)
 
-    async def _conversations(self, request: web.Request) -> web.Response:
-        """Answer a `ConversationQuery`: `interval`, `order` and `paging` count, filters do not."""
-        query = await _json_object(request)
-        numbers = data.conversation_numbers(*_interval(query.get("interval")))
-        if str(query.get("order", "asc")).lower() == "desc":
-            numbers = numbers[::-1]
-        paging = query.get("paging") or {}
-        if not isinstance(paging, dict):
-            raise _bad_request("paging must be an object")
-        size, page = _paging(paging, QUERY_PAGE, QUERY_CAP)
-        shown = numbers[(page - 1) * size : page * size]
-        conversations = [data.make_conversation(number, self._users) for number in shown]
-        return json_answer({"conversations": conversations, "totalHits": len(numbers)})
+    def _members(self, request: web.Request) -> Rows:
+        if request.match_info["team"] != data.make_id("team"):
+            raise ApiError(404, "not.found", "There is no such team.")
+        return Rows(self._users, data.make_member)
 
 
 def _bearer(request: web.Request) -> str:
@@ -135,69 +140,6 @@ def _bearer(request: web.Request) -> str:
     return value.strip() if scheme.lower() == "bearer" else ""
 
 
-def _bad_request(text: str) -> ApiError:
-    return ApiError(400, "bad.request", text)
-
-
-def _lister(entities: Sequence[Json]) -> Handler:
-    async def answer(request: web.Request) -> web.Response:
-        size, page = _paging(request.query, LIST_PAGE, LIST_CAP)
-        last = max(1, math.ceil(len(entities) / size))
-
-        def uri(number: int) -> str:
-            return f"{request.path}?{urlencode({'pageSize': size, 'pageNumber': number})}"
-
-        listing: Json = {
-            "entities": entities[(page - 1) * size : page * size],
-            "pageSize": size,
-            "pageNumber": page,
-            "total": len(entities),
-            "pageCount": math.ceil(len(entities) / size),
-            "firstUri": uri(1),
-            "selfUri": uri(page),
-            "lastUri": uri(last),
-        }
-        if page > 1:
-            listing["previousUri"] = uri(min(page - 1, last))
-        if page < last:
-            listing["nextUri"] = uri(page + 1)
-        return json_answer(listing)
-
-    return answer
-
-
-def _paging(values: Mapping[str, object], default: int, cap: int) -> tuple[int, int]:
-    try:
-        size, page = int(str(values.get("pageSize", default))), int(str(values.get("pageNumber", 1)))
-    except ValueError:
-        raise _bad_request("pageSize and pageNumber must be whole numbers") from None
-    if not 1 <= size <= cap:
-        raise _bad_request(f"pageSize must be from 1 to {cap}")
-    if page < 1:
-        raise _bad_request("pageNumber starts at 1")
-    return size, page
-
-
-async def _json_object(request: web.Request) -> Json:
-    if request.content_type != "application/json":
-        raise ApiError(415, "unsupported.media.type", "Unsupported Media Type: use application/json")
-    try:
-        body = json.loads(await request.read())
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise _bad_request("The request could not be understood: the body must be a JSON object")
-    return body
-
-
-def _interval(value: object) -> tuple[datetime, datetime]:
-    """Read `start/end`, both ISO-8601 instants, UTC unless they say otherwise; a duration is no interval here."""
-    try:
-        start, end = (datetime.fromisoformat(part) for part in str(value).split("/"))
-    except ValueError:
-        text = "interval must be YYYY-MM-DDThh:mm:ss/YYYY-MM-DDThh:mm:ss"
-        raise _bad_request(text) from None
-    start, end = (moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in (start, end))
-    if start >= end:
-        raise _bad_request("interval must end after it starts")
-    return start, end
+def _versions(request: web.Request) -> Rows:
+    workbin = request.match_info["workbin"]
+    return Rows(data.WORKBIN_VERSIONS, partial(data.make_workbin_version, workbin))

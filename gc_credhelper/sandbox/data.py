@@ -1,13 +1,11 @@
-"""The made-up organisation: the same users, skills, queues and conversations in every run.
+"""The made-up organisation: the same people, skills and queues in every run, each made when it is asked for.
 
-Field names follow the vendor's SDK models `User`, `RoutingSkill`, `Queue`, `Organization` and
-`AnalyticsConversationWithoutAttributes`.
+Field names follow the vendor's SDK models `Organization`, `User`, `RoutingSkill`, `Queue`, `Team`,
+`UserReferenceWithName`, `ExternalContact`, `WorkbinVersion` and `ScimV2User`.
 """
 
-import math
 import uuid
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 Json = dict[str, Any]
@@ -17,13 +15,18 @@ FIRST = ("Ada", "Björn", "Chloé", "Dmitri", "Ewa", "Farah", "Gita", "Hiro", "I
 LAST = ("Abe", "Brandt", "Costa", "Diallo", "Eriksen", "Fischer", "García", "Haddad", "Ito", "Jansen", "Kim")
 SKILLS = 40
 QUEUES = 12
-SPACING = 600
-"""Seconds between the starts of two conversations; one starts at each multiple of it, for ever."""
+WORKBIN_VERSIONS = 60
+CREATED = "2026-01-05T08:00:00Z"
+
+
+@lru_cache
+def _first_digits(kind: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, kind))[:-12]
 
 
 def make_id(kind: str, number: int = 0) -> str:
-    """Derive the id that the thing has in every run."""
-    return str(uuid.uuid5(NAMESPACE, f"{kind}-{number}"))
+    """Derive the id that the thing has in every run; only its last digits are counted, because hashes take time."""
+    return f"{_first_digits(kind)}{number % 2**48:012x}"
 
 
 ORGANIZATION: Json = {
@@ -50,13 +53,12 @@ DIVISION: Json = {
 
 def make_user(number: int) -> Json:
     """Make a `User`, without anything that has to be asked for with `expand`."""
-    name = f"{FIRST[number % len(FIRST)]} {LAST[number % len(LAST)]}"
-    email = f"user{number:05}@sandbox.example"
+    user, (first, last), email = make_id("user", number), _name(number), f"user{number:05}@sandbox.example"
     return {
-        "id": make_id("user", number),
-        "name": name,
+        "id": user,
+        "name": f"{first} {last}",
         "division": DIVISION,
-        "chat": {"jabberId": f"{make_id('user', number)}@sandbox.orgspan.example"},
+        "chat": {"jabberId": f"{user}@sandbox.orgspan.example"},
         "email": email,
         "primaryContactInfo": [{"address": email, "mediaType": "EMAIL", "type": "PRIMARY"}],
         "addresses": [],
@@ -64,7 +66,74 @@ def make_user(number: int) -> Json:
         "username": email,
         "version": 1,
         "acdAutoAnswer": False,
-        "selfUri": f"/api/v2/users/{make_id('user', number)}",
+        "selfUri": f"/api/v2/users/{user}",
+    }
+
+
+def make_member(number: int) -> Json:
+    """Make the `UserReferenceWithName` that a team shows of a user."""
+    user = make_user(number)
+    return {key: user[key] for key in ("id", "name", "selfUri")}
+
+
+def make_scim_user(number: int) -> Json:
+    """Make the `ScimV2User` of a user."""
+    user = make_user(number)
+    return {
+        "id": user["id"],
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "active": True,
+        "userName": user["username"],
+        "displayName": user["name"],
+        "emails": [{"value": user["email"], "type": "work", "primary": True}],
+        "meta": {
+            "resourceType": "User",
+            "lastModified": CREATED,
+            "location": f"/api/v2/scim/v2/users/{user['id']}",
+            "version": "1",
+        },
+    }
+
+
+def make_contact(number: int) -> Json:
+    """Make an `ExternalContact`: there is one for every user."""
+    contact, (first, last) = make_id("contact", number), _name(number)
+    return {
+        "id": contact,
+        "division": DIVISION,
+        "firstName": first,
+        "lastName": last,
+        "workEmail": f"contact{number:05}@elsewhere.example",
+        "type": "Curated",
+        "createDate": CREATED,
+        "modifyDate": CREATED,
+        "selfUri": f"/api/v2/externalcontacts/contacts/{contact}",
+    }
+
+
+def make_team(members: int) -> Json:
+    """Make the `Team` to which everybody belongs."""
+    return {
+        "id": make_id("team"),
+        "name": "Everybody",
+        "division": DIVISION,
+        "dateCreated": CREATED,
+        "dateModified": CREATED,
+        "memberCount": members,
+        "selfUri": f"/api/v2/teams/{make_id('team')}",
+    }
+
+
+def make_workbin_version(workbin: str, number: int) -> Json:
+    """Make a `WorkbinVersion`; every workbin has WORKBIN_VERSIONS of them, which share its id."""
+    return {
+        "id": workbin,
+        "name": f"Workbin, version {number + 1}",
+        "division": DIVISION,
+        "dateCreated": CREATED,
+        "dateModified": CREATED,
+        "version": number + 1,
+        "selfUri": f"/api/v2/taskmanagement/workbins/{workbin}/versions/{number + 1}",
     }
 
 
@@ -73,7 +142,7 @@ def make_skill(number: int) -> Json:
     return {
         "id": make_id("skill", number),
         "name": f"Skill {number:03}",
-        "dateModified": "2026-01-05T08:00:00Z",
+        "dateModified": CREATED,
         "state": "active",
         "version": "1",
         "selfUri": f"/api/v2/routing/skills/{make_id('skill', number)}",
@@ -86,8 +155,8 @@ def make_queue(number: int) -> Json:
         "id": make_id("queue", number),
         "name": f"Queue {number:03}",
         "division": DIVISION,
-        "dateCreated": "2026-01-05T08:00:00Z",
-        "dateModified": "2026-01-05T08:00:00Z",
+        "dateCreated": CREATED,
+        "dateModified": CREATED,
         "memberCount": 0,
         "acwSettings": {"wrapupPrompt": "OPTIONAL"},
         "skillEvaluationMethod": "ALL",
@@ -96,65 +165,5 @@ def make_queue(number: int) -> Json:
     }
 
 
-def conversation_numbers(start: datetime, end: datetime) -> range:
-    """Say which conversations start within [start, end); intervals that overlap agree on them."""
-    return range(math.ceil(start.timestamp() / SPACING), math.ceil(end.timestamp() / SPACING))
-
-
-def make_conversation(number: int, users: Sequence[Json]) -> Json:
-    """Make an inbound call: a customer waits, and is answered if there are users."""
-    start = number * SPACING
-    answered, end = start + 5 + number % 40, start + 60 + number % 480
-    queue = make_id("queue", number % QUEUES)
-    customer = {
-        "participantId": make_id("customer", number),
-        "participantName": "Customer",
-        "purpose": "customer",
-        "sessions": [_session("customer-session", number, _segment("interact", start, end, queue))],
-    }
-    participants = [customer]
-    if users:
-        user = users[number % len(users)]
-        alert = _segment("alert", start, answered, queue)
-        talk = _segment("interact", answered, end, queue)
-        participants.append(
-            {
-                "participantId": make_id("agent", number),
-                "participantName": user["name"],
-                "purpose": "agent",
-                "userId": user["id"],
-                "sessions": [_session("agent-session", number, alert, talk)],
-            }
-        )
-    return {
-        "conversationId": make_id("conversation", number),
-        "conversationStart": _instant(start),
-        "conversationEnd": _instant(end),
-        "conversationInitiator": "customer",
-        "customerParticipation": True,
-        "divisionIds": [DIVISION["id"]],
-        "originatingDirection": "inbound",
-        "mediaStatsMinConversationMos": 4.5,
-        "participants": participants,
-    }
-
-
-def _session(kind: str, number: int, *segments: Json) -> Json:
-    return {
-        "sessionId": make_id(kind, number),
-        "mediaType": "voice",
-        "direction": "inbound",
-        "ani": f"tel:+1555{number % 10_000_000:07}",
-        "dnis": "tel:+15550000000",
-        "provider": "Edge",
-        "segments": segments,
-    }
-
-
-def _segment(kind: str, start: int, end: int, queue: str) -> Json:
-    times = {"segmentStart": _instant(start), "segmentEnd": _instant(end)}
-    return {**times, "segmentType": kind, "queueId": queue, "conference": False}
-
-
-def _instant(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+def _name(number: int) -> tuple[str, str]:
+    return FIRST[number % len(FIRST)], LAST[number % len(LAST)]

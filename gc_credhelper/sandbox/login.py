@@ -37,8 +37,7 @@ class Login:
         # Read before any fault: closing a socket with unread input would turn every kind of end into a reset.
         body = await request.read()
         fault = self._state.faults.head
-        if fault and fault is not Kind.IDLE_DEATH:
-            self._state.faults.use()
+        if fault and fault is not Kind.IDLE_DEATH and self._state.faults.meets():
             return await misbehave(fault, request)
         if request.content_type != FORM:
             return oauth_error(400, "invalid_request", f"the content type must be {FORM}")

@@ -12,7 +12,7 @@ Ready = dict[str, str]
 
 
 class Kind(StrEnum):
-    """The ways in which the token endpoint can be told to fail."""
+    """The ways in which the login can be told to fail, and, where the name begins with `api-`, the API."""
 
     RATE_LIMIT = "rate-limit"
     """400 `invalid_request` "rate limit exceeded; …": how the service says that too many tokens were asked for."""
@@ -34,26 +34,44 @@ class Kind(StrEnum):
     """200 with a JSON object that lacks `access_token`."""
     IDLE_DEATH = "idle-death"
     """A normal 200, but the API refuses the token at once, as it does after the organisation's idle timeout."""
+    API_TOO_MANY_REQUESTS = "api-429"
+    """429 with `Retry-After: 1` and the body of the rate limit."""
+    API_SERVER_ERROR = "api-500"
+    API_UNAVAILABLE = "api-503"
+    API_UNAUTHORIZED = "api-401"
+    """The token that makes the request ends, as after the idle timeout, and the request is its first to be refused."""
+    API_RESET = "api-reset"
+    API_TRUNCATED = "api-truncated"
+    API_HTML = "api-html"
+
+    @property
+    def of_api(self) -> bool:
+        """Whether it is the API that fails."""
+        return self.startswith("api-")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Fail in this way for that many requests (tokens, for `idle-death`); a count of None means for ever."""
+    """Fail in this way `count` times (None: for ever), and let `skip` requests pass before each of them.
+
+    For `idle-death` it is tokens that are counted.
+    """
 
     kind: Kind
     count: int | None = None
+    skip: int = 0
 
     @classmethod
     def parse(cls, text: str) -> "Fault":
-        """Read `KIND` or `KIND:COUNT`; ValueError names what is wrong."""
-        name, colon, count = text.partition(":")
+        """Read `KIND[:COUNT][@SKIP]`; ValueError names what is wrong."""
+        rest, at, skip = text.partition("@")
+        name, colon, count = rest.partition(":")
         if name not in list(Kind):
             raise ValueError(f"unknown fault {name!r}; the kinds are {', '.join(Kind)}")
-        if not colon:
-            return cls(Kind(name))
-        if not (count.isascii() and count.isdigit() and int(count)):
-            raise ValueError(f"the count of fault {text!r} must be a whole number from 1 on")
-        return cls(Kind(name), int(count))
+        for given, number, what in ((colon, count, "count"), (at, skip, "number after @")):
+            if given and not (number.isascii() and number.isdigit() and int(number)):
+                raise ValueError(f"the {what} of fault {text!r} must be a whole number from 1 on")
+        return cls(Kind(name), int(count) if colon else None, int(skip) if at else 0)
 
 
 def new_client() -> tuple[str, str]:
@@ -70,7 +88,8 @@ class Options:
     lifetime: of the tokens, in seconds (the service grants 300 to 172 800, this one also less).
     latency: seconds before every answer of login and API.
     users: how many users the organisation has.
-    fail: `KIND` or `KIND:COUNT`, used up in this order.
+    fail: `KIND[:COUNT][@SKIP]`; those of the login and those of the API are used up in this order, side by side.
+    api_limit: requests a minute that the API takes from each token; 0 for no limit.
     clock: seconds that only grow; lets a test reach the end of a token or of a minute without waiting.
     """
 
@@ -80,13 +99,14 @@ class Options:
     latency: float = 0.0
     users: int = 50
     fail: Sequence[str] = ()
+    api_limit: int = 300
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         if self.lifetime < 1:
             raise ValueError("the lifetime must be at least 1 second")
-        if self.latency < 0 or self.users < 0:
-            raise ValueError("latency and users cannot be negative")
+        if self.latency < 0 or self.users < 0 or self.api_limit < 0:
+            raise ValueError("latency, users and the API's limit cannot be negative")
         self.faults()
         if not self.clients:
             object.__setattr__(self, "clients", (new_client(),))

@@ -233,6 +233,19 @@ def test_the_ready_line_of_the_sandbox_has_the_names_that_the_page_shows(machine
         assert shown.keys() == sandbox.ready.keys()
 
 
+def test_the_paths_and_the_counters_of_the_sandbox_are_listed() -> None:
+    from gc_credhelper.sandbox.api import Api
+    from gc_credhelper.sandbox.options import Options
+    from gc_credhelper.sandbox.state import State
+
+    state = State(Options())
+    shown = [table for table in tables(REFERENCE / "commands.md") if table[0][0].startswith(("path below", "counter"))]
+    assert [column(table) for table in shown] == [
+        [*dict.fromkeys(resource.canonical for resource in Api(state, users=1).app().router.resources())],
+        [*state.stats()],
+    ]
+
+
 def test_the_targets_of_make_are_listed() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert column(tables(ROOT / "CONTRIBUTING.md")[0]) == [

@@ -74,6 +74,18 @@ def test_flags_reach_the_server(machine: Machine) -> None:
         assert child.wait(60) == 0
 
 
+def test_the_limit_of_the_api_reaches_the_server(machine: Machine) -> None:
+    code = """
+import os, subprocess, urllib.request
+token = subprocess.check_output(["gc-credhelper", "token", "-o", "raw"], text=True).strip()
+ask = urllib.request.Request(os.environ["GC_CREDHELPER_API_URL"] + "/api/v2/users?pageSize=1")
+ask.add_header("Authorization", "Bearer " + token)
+with urllib.request.urlopen(ask) as answer:
+    print(answer.headers["inin-ratelimit-allowed"])
+"""
+    assert machine.run("sandbox", "--api-limit", "7", "--", sys.executable, "-c", code).out == "7\n"
+
+
 def test_a_command_sees_the_sandbox_and_nothing_real(machine: Machine) -> None:
     done = machine.run("sandbox", "--", sys.executable, "-c", ENVIRON, env=FOREIGN | {"KEPT": "yes"})
     assert (done.code, done.err) == (0, "")
@@ -141,13 +153,18 @@ def test_a_signal_goes_to_the_command(machine: Machine) -> None:
         (["--latency", "inf"], "--latency: invalid duration value"),
         (["--latency=-1"], "--latency: invalid duration value"),
         (["--users=-1"], "cannot be negative"),
+        (["--api-limit=-1"], "cannot be negative"),
+        (["--api-limit", CANARY], "--api-limit: invalid int value"),
         (["--client", CANARY], "--client takes ID:SECRET"),
         (["--client", f":{CANARY}"], "--client takes ID:SECRET"),
         (["--client", "an-id:"], "--client takes ID:SECRET"),
-        (["--fail", "rest"], "did you mean reset?"),
+        (["--fail", "rest"], "did you mean reset"),
+        (["--fail", "api-rest@3"], "did you mean api-reset"),
         (["--fail", CANARY], "known: 429, 500"),
-        (["--fail", "500:0"], "COUNT is a whole number from 1 on"),
-        (["--fail", f"500:{CANARY}"], "COUNT is a whole number from 1 on"),
+        (["--fail", "500:0"], "COUNT and SKIP are whole numbers from 1 on"),
+        (["--fail", "api-500:1@0"], "COUNT and SKIP are whole numbers from 1 on"),
+        (["--fail", f"api-500@{CANARY}"], "COUNT and SKIP are whole numbers from 1 on"),
+        (["--fail", f"500:{CANARY}"], "COUNT and SKIP are whole numbers from 1 on"),
         (["--fial", "500"], "did you mean --fail?"),
         (["--"], "there is no command after --"),
         (["--", f"/nowhere/{CANARY}"], "the command after -- was not found"),

@@ -10,6 +10,8 @@ import requests
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 
+from .kit import new_token
+
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., SandboxThread]]:
@@ -34,3 +36,9 @@ def http() -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
         yield session
+
+
+@pytest.fixture
+def token(sandbox: SandboxThread, http: requests.Session) -> str:
+    """Get a token of the sandbox as it comes."""
+    return new_token(http, sandbox)

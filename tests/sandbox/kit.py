@@ -1,5 +1,6 @@
 """What the tests of the sandbox share: a clock to turn by hand, and the usual requests."""
 
+import socket
 from typing import Any
 
 import requests
@@ -40,3 +41,19 @@ def call(
     """Call the API with a token."""
     headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
     return http.request(method, sandbox.api_url + path, headers=headers, timeout=TIMEOUT, **more)
+
+
+def assert_error(answer: requests.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that this is an `ErrorBody`, and return it."""
+    body: dict[str, Any] = answer.json()
+    assert (answer.status_code, body["status"], body["code"]) == (status, status, code)
+    assert {"message", "contextId", "details", "errors"} <= set(body)
+    return body
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Read until the server ends."""
+    parts = []
+    while part := client.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)

@@ -9,7 +9,7 @@ import requests
 
 from gc_credhelper.sandbox.server import SandboxThread
 
-from .kit import TIMEOUT, ask, call, new_token
+from .kit import TIMEOUT, ask, call, new_token, read_all
 
 Start = Callable[..., SandboxThread]
 
@@ -29,13 +29,6 @@ def connect(sandbox: SandboxThread) -> socket.socket:
     client = socket.create_connection((url.hostname, url.port), timeout=TIMEOUT)
     client.sendall("\r\n".join([*lines, "", body]).encode())
     return client
-
-
-def read_all(client: socket.socket) -> bytes:
-    parts = []
-    while part := client.recv(65_536):
-        parts.append(part)
-    return b"".join(parts)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +141,20 @@ def test_idle_death_counts_tokens_and_not_requests(start: Start, http: requests.
 def test_faults_come_in_their_order_and_then_the_login_works(start: Start, http: requests.Session) -> None:
     sandbox = start(fail=["rate-limit:2", "503:1", "429:1"])
     assert [ask(http, sandbox).status_code for _ in range(6)] == [400, 400, 503, 429, 200, 200]
-    assert sandbox.stats() == {"token_requests": 6, "tokens_issued": 2, "api_requests": 0, "max_in_flight": 1}
+    stats = sandbox.stats()
+    assert [stats[name] for name in ("token_requests", "tokens_issued", "api_requests", "faults")] == [6, 2, 0, 4]
+
+
+def test_requests_may_pass_before_each_failure(start: Start, http: requests.Session) -> None:
+    sandbox = start(fail=["500:2@2", "503:1"])
+    assert [ask(http, sandbox).status_code for _ in range(8)] == [200, 200, 500, 200, 200, 500, 503, 200]
+
+
+def test_idle_death_lets_tokens_pass_and_not_requests(start: Start, http: requests.Session) -> None:
+    sandbox = start(fail=["idle-death:1@1"])
+    assert ask(http, sandbox, auth=("nobody", "x")).status_code == 400
+    tokens = [new_token(http, sandbox) for _ in range(3)]
+    assert [call(http, sandbox, token, "/api/v2/tokens/me").status_code for token in tokens] == [200, 401, 200]
 
 
 def test_a_fault_leaves_the_api_alone(start: Start, http: requests.Session) -> None:

@@ -133,5 +133,14 @@ def test_the_counters_are_served_and_the_same_in_process(sandbox: SandboxThread,
     for _ in range(3):
         call(http, sandbox, token, "/api/v2/users")
     served = http.get(sandbox.api_url + "/_sandbox/stats", timeout=TIMEOUT).json()
-    assert served == {"token_requests": 2, "tokens_issued": 1, "api_requests": 3, "max_in_flight": 1}
+    assert served == {
+        "token_requests": 2,
+        "tokens_issued": 1,
+        "api_requests": 3,
+        "max_in_flight": 1,
+        "rate_limited": 0,
+        "max_per_window": 3,
+        "revoked": 0,
+        "faults": 0,
+    }
     assert sandbox.stats() == served

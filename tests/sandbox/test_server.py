@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import http.client as http_client
 import json
 import os
 import signal
@@ -134,6 +135,28 @@ def test_two_hundred_clients_are_held_at_once(start: Start) -> None:
     stats = sandbox.stats()
     assert (stats["token_requests"], stats["tokens_issued"], stats["api_requests"]) == (200, 200, 200)
     assert stats["max_in_flight"] == 200
+
+
+def test_two_hundred_connections_are_kept_alive(start: Start) -> None:
+    sandbox = start(api_limit=0)
+    host, port = sandbox.api_url.removeprefix("http://").split(":")
+    with requests.Session() as http:
+        http.trust_env = False
+        headers = {"Authorization": f"Bearer {new_token(http, sandbox)}"}
+    connections = [http_client.HTTPConnection(host, int(port), timeout=30) for _ in range(200)]
+    for connection in connections:
+        connection.connect()
+    sockets = [connection.sock for connection in connections]
+    for path, status in (("nothing", 404), ("tokens/me", 200)):
+        for connection in connections:
+            connection.request("GET", f"/api/v2/{path}", headers=headers)
+        for connection in connections:
+            with connection.getresponse() as answer:
+                assert answer.status == status
+                answer.read()
+    assert [connection.sock for connection in connections] == sockets
+    for connection in connections:
+        connection.close()
 
 
 def test_a_backlog_of_connections_waits_to_be_accepted(sandbox: SandboxThread) -> None:
