@@ -4,8 +4,9 @@ pageNumber, pageCount            the next numbers, in the query or the body, sev
 paging, totalHits                the same below `paging` in the body
 startIndex, totalResults         the next indexes (SCIM, RFC 7644 §3.4.2.4), several pages at a time
 nextPage                         a value of `q64`, with GET (search)
-cursor, cursors.after, after     the same names in the query
 nextUri                          followed on the same API, wherever it leads: the token goes nowhere else
+cursor, cursors.after            as `cursor` in the query, or as `after` when that is how the list was begun
+after                            the same in the query
 """
 
 import json
@@ -160,24 +161,23 @@ def _linked(call: Call, answer: Any) -> list[Call]:
         return []
     if isinstance(q64 := answer.get("nextPage"), str) and q64:
         return [replace(call, method="GET", body=None, query=(("q64", q64),))]
-    if cursor := _cursor(answer):
-        return [_asking(call, **cursor)]
     if isinstance(uri := answer.get("nextUri"), str) and uri:
         parts = urlsplit(uri)
         if not parts.path.startswith("/"):
             raise TokenError(f"{call} names a next page that is no path", hint="leave --paginate out")
         return [replace(call, path=parts.path, query=tuple(parse_qsl(parts.query, keep_blank_values=True)))]
+    if cursor := _cursor(answer):
+        name = "after" if any(name == "after" for name, _ in call.query) else "cursor"
+        return [_asking(call, **{name: cursor})]
     if isinstance(after := answer.get("after"), str) and after:
         return [_asking(call, after=after)]
     return []
 
 
-def _cursor(answer: Json) -> dict[str, str]:
-    if isinstance(cursor := answer.get("cursor"), str) and cursor:
-        return {"cursor": cursor}
+def _cursor(answer: Json) -> str:
     cursors = answer.get("cursors")
-    after = cursors.get("after") if isinstance(cursors, dict) else None
-    return {"after": after} if isinstance(after, str) and after else {}
+    found = answer.get("cursor") or (cursors.get("after") if isinstance(cursors, dict) else None)
+    return found if isinstance(found, str) else ""
 
 
 def _asking(call: Call, **values: object) -> Call:

@@ -45,7 +45,9 @@ def cursor(asked: Asked) -> object:
 
 
 def cursors(asked: Asked) -> object:
-    number = int(asked.query.get("after", 1))
+    """Most of these lists take `cursor`, and two take `after`."""
+    assert not {"after", "cursor"} <= asked.query.keys()
+    number = int(asked.query.get("after") or asked.query.get("cursor") or 1)
     return {"entities": page(number), "cursors": {"before": "x", "after": str(number + 1) if number < 5 else None}}
 
 
@@ -91,6 +93,7 @@ FORMS: dict[str, tuple[Answer, Call]] = {
     "absolute links": (linked("before", "https://api.mypurecloud.com"), GET),
     "cursor": (cursor, GET),
     "cursors": (cursors, GET),
+    "cursors after": (cursors, Call("GET", "/api/v2/list", (("after", "1"),))),
     "after": (after, GET),
     "q64": (search, Call("POST", "/api/v2/users/search", body=b'{"query":[]}')),
     "SCIM": (scim, GET),
