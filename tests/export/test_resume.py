@@ -290,10 +290,11 @@ def test_two_exports_into_two_files_do_not_meet(machine: Machine, api: Api) -> N
 
 
 FAULTS = ("api-429:1@2", "api-500:2@3", "api-503:1@3", "api-reset:2@3", "api-truncated:2@3", "api-401:1@4")
+LIMIT = 100_000  # requests a minute; with none the API would not say after its 429 how many there may be
 
 
 def test_faults_of_the_api_and_interruptions_together_lose_no_row_and_double_none(machine: Machine) -> None:
-    with SandboxThread(Options(users=3_000, latency=0.02, fail=FAULTS, api_limit=0)) as sandbox:
+    with SandboxThread(Options(users=3_000, latency=0.02, fail=FAULTS, api_limit=LIMIT)) as sandbox:
         env = client(sandbox, GC_CREDHELPER_API_URL=sandbox.api_url)
         for number, pages in ((signal.SIGKILL, 3), (signal.SIGTERM, 10), (signal.SIGKILL, 20)):
             child = machine.start("export", "users", "--file", "out.jsonl", env=env)
@@ -428,7 +429,7 @@ def test_a_limit_on_the_size_of_files_is_said_and_the_export_goes_on_later(
 @pytest.mark.soak
 def test_twenty_kills_at_random_moments_lose_no_row_and_double_none(machine: Machine) -> None:
     users, kills, rounds = 4_000, 0, 20
-    with SandboxThread(Options(users=users, latency=0.02, fail=FAULTS, api_limit=0)) as sandbox:
+    with SandboxThread(Options(users=users, latency=0.02, fail=FAULTS, api_limit=LIMIT)) as sandbox:
         env = client(sandbox, GC_CREDHELPER_API_URL=sandbox.api_url)
         start = time.monotonic()
         assert machine.run("export", "users", "--file", "whole.jsonl", env=env).code == 0
