@@ -2,9 +2,13 @@
 
 import csv
 import io
+import re
+from pathlib import Path
 
 import pytest
 
+from gc_credhelper import journal
+from gc_credhelper.resources import RESOURCES
 from gc_credhelper.tabular import cell, lines
 
 HOSTILE = [
@@ -74,3 +78,19 @@ ROW = {
 )
 def test_a_path_leads_to_a_value(path: str, wanted: str) -> None:
     assert cell(ROW, path) == wanted
+
+
+def test_the_columns_that_the_reference_lists_are_those_of_the_code() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "export-files.md"
+    listed = re.findall(r"^\| `(\w+)` \| (`.*`) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name: tuple(re.findall(r"`([\w.]+)`", cells)) for name, cells in listed} == {
+        name: resource.columns for name, resource in RESOURCES.items()
+    }
+
+
+def test_the_journal_that_the_reference_shows_has_the_parts_of_the_code() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "export-files.md"
+    text = page.read_text(encoding="utf-8")
+    assert journal.VERSION.decode() in text
+    (shown,) = re.findall(r"^<CRC-32> \[(.*)\]$", text, re.MULTILINE)
+    assert len(shown.split(",")) == len(journal.Position.__slots__)
