@@ -154,6 +154,7 @@ class Resumable:
         self._cut()
         _write(self._state, header)
         os.fsync(self._state)
+        _sync_directory(self._path.parent)
         self._end = len(header)
         self._before = (self._end, self.at)
 
@@ -238,7 +239,7 @@ def _write(file: int, content: bytes) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """So that a rename outlives a loss of power, where directories can be opened."""
+    """So that new names outlive a loss of power, where directories can be opened."""
     with contextlib.suppress(OSError):
         file = os.open(path, os.O_RDONLY)
         try:

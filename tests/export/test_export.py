@@ -1,14 +1,20 @@
 """`export`: every resource in both formats, what is written where, and every way to write the command wrong."""
 
+import contextlib
 import csv
 import json
 import os
+import pty
+import re
+import select
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api.kit import Api, Say, refused, serving, variables
-from support import Machine, Run, client
+from api.kit import Api, Asked, Say, refused, serving, variables
+from support import GC, Machine, Run, client
 
 from gc_credhelper.resources import RESOURCES
 from gc_credhelper.sandbox import calls, data
@@ -240,3 +246,32 @@ def test_it_stays_below_the_rate_limit_and_goes_beyond_it_with_slots(machine: Ma
     assert stats["rate_limited"] == 0
     assert stats["max_per_window"] <= 15
     assert stats["token_requests"] == 2
+
+
+def test_a_long_export_shows_a_bar_to_a_person(machine: Machine, api: Api) -> None:
+    def slow(asked: Asked) -> object:
+        day = asked.body["interval"][:10]
+        time.sleep(0.8)
+        rows = [{"conversationId": f"{day}-{number}", "conversationStart": f"{day}T00:00:00Z"} for number in range(2)]
+        return {"conversations": rows, "totalHits": 2}
+
+    api.answer = slow
+    master, slave = pty.openpty()
+    child = subprocess.Popen(
+        [GC, "export", "conversations", "--interval", "2026-01-05/2026-01-09", "--file", "out.jsonl"],
+        env=machine.environ(variables(api, TERM="xterm", COLUMNS="100")),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        cwd=machine.home,
+    )
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while select.select([master], [], [], 60)[0] and (part := os.read(master, 65_536)):
+            shown += part
+    out, _ = child.communicate(timeout=60)
+    os.close(master)
+    assert (child.returncode, out) == (0, b"")
+    assert re.search(rb"export conversations .*[68]/", shown)
+    assert len(read(machine.home / "out.jsonl")) == 8

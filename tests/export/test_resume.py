@@ -148,6 +148,32 @@ def test_a_token_that_is_another_does_not_matter(machine: Machine, api: Api, boo
     assert read(machine.home / "out.jsonl") == ROWS
 
 
+def test_another_slot_of_the_same_pool_goes_on(machine: Machine, api: Api, book: Book) -> None:
+    pool = {"GC_CREDHELPER_PROVIDER": "env:FIRST,env:SECOND"}
+    for name in ("FIRST", "SECOND"):
+        pool |= {f"{name}_CLIENT_ID": f"client-{name}", f"{name}_CLIENT_SECRET": "canary-5f0"}
+    words = ["export", "users", "--file", "out.jsonl"]
+    book.broken[4] = Say(b"<html>")
+    assert machine.run(*words, env=variables(api, **pool, GC_CREDHELPER_SLOT="0")).code == 5
+    assert b"canary" not in (machine.home / "out.jsonl.state").read_bytes()
+    book.broken.clear()
+    assert machine.run(*words, env=variables(api, **pool, GC_CREDHELPER_SLOT="1")) == Run(0, "", "")
+    assert read(machine.home / "out.jsonl") == ROWS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_part_or_a_state_of_somebody_else_is_refused(machine: Machine, api: Api) -> None:
+    for suffix in (".part", ".state"):
+        strange = machine.home / f"out.jsonl{suffix}"
+        strange.touch()
+        os.chown(strange, 65_534, 65_534)
+        done = export(machine, api)
+        assert (done.code, done.out) == (2, "")
+        assert f"out.jsonl{suffix} is not a file of yours" in done.error
+        assert names(machine) == {strange.name}
+        strange.unlink()
+
+
 def test_a_list_that_changed_meanwhile_is_fetched_from_its_beginning(machine: Machine, api: Api, book: Book) -> None:
     ended(machine, api, book, signal.SIGKILL)
     del book.rows[2]
