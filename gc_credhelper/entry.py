@@ -166,6 +166,8 @@ class Entry:
         current = cached is not None and cached.value == value
         if not cached and self.far:
             current = self.far.holds(self.key, value, deadline)
+        if current and self.far and self.far.is_quiet(self.key, value, deadline):
+            return False
         if not self.rejections.add(value, current=current):
             return False
         if self.far:
