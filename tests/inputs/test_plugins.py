@@ -353,6 +353,24 @@ def test_status_and_forget_outlive_a_cache_that_raises(
         assert not [*shell.home.rglob("*.token")]
 
 
+def test_status_and_forget_leave_a_cache_that_hangs_behind(
+    shell: Shell, scripted: ScriptedServer, install: Install
+) -> None:
+    hangs = "import time; time.sleep(300)"
+    install(cache(keys=hangs, remove=hangs), group=CACHES)
+    shell("token", env=client(scripted))
+    slow = ("--cache", "fake,file", "--deadline", "4s")
+    done = shell("status", "--json", *slow, env=client(scripted))
+    assert done.code == 0
+    assert done.warnings == ["the cache fake cannot be listed: it took longer than 2.0 s"]
+    assert len(json.loads(done.out)["entries"]) == 1
+    for argv in ([], ["--all"]):
+        refused(
+            shell("forget", *slow, *argv, env=client(scripted)), 6, "a token may still lie in the cache fake (it took"
+        )
+        assert not [*shell.home.rglob("*.token")]
+
+
 @pytest.mark.parametrize("answer", ["[5]", "None", "'abc'", "[CANARY]"])
 def test_status_outlives_a_cache_that_lists_junk(
     shell: Shell, scripted: ScriptedServer, install: Install, answer: str
