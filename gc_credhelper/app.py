@@ -59,6 +59,7 @@ class App:
         tables = {name.rpartition(".")[0] for name in rows}
         self.rows = rows
         self.settings = layers.resolve(rows.values(), tables, plugins.known_names)
+        self.seconds: float = self.settings["deadline"]  # see `hasty`
         self.slot = slots.find(self.settings, inputs, len(pool))
         self._provider_written = self.slot.dealt(pool)
 
@@ -85,6 +86,11 @@ class App:
         """Say that whoever called this command may call it again at once when it fails, as some of its callers do."""
         line = "\0".join([str(os.getppid()), *self.inputs.argv])
         self.caller = zlib.crc32(line.encode("utf-8", "surrogateescape")) or 1
+
+    def hasty(self, seconds: float) -> None:
+        """Say that whoever called this command gives up soon: that is the deadline, unless somebody set one."""
+        if self.settings.origin("deadline").layer == Layer.DEFAULT:
+            self.seconds = seconds
 
     @functools.cached_property
     def endpoints(self) -> Endpoints:
@@ -171,7 +177,7 @@ class App:
             find=find,
             reopen=self.entry,
             fetch=fetch,
-            seconds=self.settings["deadline"],
+            seconds=self.seconds,
             min_ttl=self.settings["min_ttl"],
             report=self.report,
         )
@@ -228,7 +234,7 @@ class App:
     def entry(self, client_id: str) -> Entry:
         """Everything under the key of that client."""
         whose = Whose(self.endpoints.token_url, self.settings["client_auth"], client_id, self.slot.number)
-        return Entry(whose, self.caches, self.directory, self.report, self.far)
+        return Entry(whose, self.caches, self.directory, self.report, self.far, seconds=self.seconds)
 
     @property
     def home(self) -> PrivateDir:

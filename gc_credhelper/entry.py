@@ -26,7 +26,8 @@ from .tokens import AccessToken
 
 Named = tuple[str, CacheBackend]
 T = TypeVar("T")
-_STEP = 5.0  # seconds that one step of a plug-in's cache may take
+_STEP = 5.0  # seconds that one step of a plug-in's cache may take,
+_SHARE = 0.4  # and of the deadline, because the exchange needs some too
 
 KEY_VERSION = "gcck1"  # of the stored format as well: two versions side by side never read each other's entries
 
@@ -68,9 +69,12 @@ class Entry:
         directory: PrivateDir,
         report: Report,
         far: Shared | None = None,
+        *,
+        seconds: float = float("inf"),
     ) -> None:
         """`caches`: names and backends, near to far. `directory`: of lock, gate and rejections. `far`: the cache behind
-        them that machines share; it is asked in place of the server, by whoever holds the lock.
+        them that machines share; it is asked in place of the server, by whoever holds the lock. `seconds`: the deadline
+        of the calls to come.
         """
         self.far = far
         self.whose = whose
@@ -79,6 +83,7 @@ class Entry:
         self.gate = Gate(directory, key)
         self.rejections = Rejections(directory, key, report)
         self._caches = caches
+        self._step = min(_STEP, seconds * _SHARE)
         self._stuck: set[str] = set()
         self._report = report
         beyond_process = far or any(name != "memory" for name, _ in caches)
@@ -161,6 +166,8 @@ class Entry:
         current = cached is not None and cached.value == value
         if not cached and self.far:
             current = self.far.holds(self.key, value, deadline)
+        if current and self.far and self.far.is_quiet(self.key, value, deadline):
+            return False
         if not self.rejections.add(value, current=current):
             return False
         if self.far:
@@ -179,7 +186,7 @@ class Entry:
         try:
             if isinstance(cache, FileCache | MemoryCache):
                 return step(cache)
-            return Deadline(_STEP).run(lambda: step(cache), f"the cache {name}")
+            return Deadline(self._step).run(lambda: step(cache), f"the cache {name}")
         except Exception as e:  # noqa: BLE001  # a plug-in's cache may raise anything, and none of it may lose a token
             if isinstance(e, TemporaryError):
                 self._stuck.add(where)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .credentials import ClientCredentials, check_client_id
 from .deadline import Deadline
 from .entry import Entry
-from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited, TemporaryError
+from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited, TemporaryError, TokenError
 from .gate import secret_bits
 from .lease import Caller
 from .record import Refusal
@@ -89,6 +89,14 @@ class Fetch:
         return entry.far.token(entry.key, str(entry.whose), caller, deadline)
 
     def _exchange(self, entry: Entry, deadline: Deadline) -> AccessToken:
+        try:
+            return self._issued(entry, deadline)
+        except (TokenError, TemporaryError) as e:  # what a person mends in the store must count at once
+            if self._caller:
+                entry.gate.failed(self._caller, e)
+            raise
+
+    def _issued(self, entry: Entry, deadline: Deadline) -> AccessToken:
         self._wait(entry, deadline)
         credentials = self._take() or self._credentials(deadline)
         if credentials.client_id != entry.whose.client_id:
@@ -105,10 +113,6 @@ class Fetch:
             token = exchanger.exchange(credentials, deadline, entry.gate.rate_limited)
         except InvalidClient as e:
             entry.gate.refused(credentials.client_secret, e)
-            raise
-        except TemporaryError:
-            if self._caller:
-                entry.gate.failed(self._caller)
             raise
         entry.gate.open()
         self._report.note(f"a new token was issued; it lives {token.lifetime:.0f} s")

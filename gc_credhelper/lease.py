@@ -235,7 +235,7 @@ class Lease:
         finally:
             took = time.monotonic() - began
             kept = _free(record, snapshot, refusal, took)
-            self._publish(version, Record.of(token, took, self._about) if token else kept, deadline)
+            self._publish(version, Record.of(token, took, self._about, kept.quiet) if token else kept, deadline)
         return token
 
     def _publish(self, version: int, record: Record, deadline: Deadline) -> None:
@@ -251,4 +251,5 @@ class Lease:
 def _free(record: Record, snapshot: Snapshot, refusal: Refusal | None = None, took: float = 0.0) -> Record:
     """The same token as it is now, `took` seconds after the read, and nobody's lease."""
     aged = record.token_age + (snapshot.age or 0.0) + 1 + took
-    return replace(record, token_age=aged, holder="", lease=0, eta=0, refusal=refusal or Refusal())
+    quiet = record.still_quiet((snapshot.age or 0.0) + took)
+    return replace(record, token_age=aged, holder="", lease=0, eta=0, quiet=quiet, refusal=refusal or Refusal())

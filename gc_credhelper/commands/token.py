@@ -6,18 +6,17 @@ import json
 from .. import output
 from ..app import App
 from ..cli import Parser, open_app
-from ..deadline import Deadline
 from ..errors import UsageError
 from ..formats import FORMATS, Format, Handed
 from ..handed import Where
 from ..plan import Inputs
 from ..private import write_alone
 from ..report import Report
-from ..settings import Layer, nearest
+from ..settings import nearest
 from ..tokens import AccessToken
 
-_FOR_CALLERS = ("exec-credential", "headers", "bazel")  # some of whom repeat a failing helper at once
-_IMPATIENT = {"bazel": 8.0, "headers": 8.0}  # seconds; the callers of these formats give up after 10
+_FOR_CALLERS = ("exec-credential", "headers", "bazel", "codex")  # some of whom repeat a failing helper at once
+_IMPATIENT = {"bazel": 8.0, "headers": 8.0, "codex": 4.0}  # seconds; the callers give up after 10, codex after 5
 
 
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
@@ -43,10 +42,9 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     app = open_app(options, inputs, report)
     if options.output in _FOR_CALLERS:
         app.repeated()
-    seconds = app.settings["deadline"]
-    if app.settings.origin("deadline").layer == Layer.DEFAULT:
-        seconds = min(seconds, _IMPATIENT.get(options.output, seconds))
-    token = app.source.token(refresh=options.refresh, deadline=Deadline(seconds))
+    if options.output in _IMPATIENT:
+        app.hasty(_IMPATIENT[options.output])
+    token = app.source.token(refresh=options.refresh)
     form = "bare" if options.no_newline else options.output
     fast = form in output.RENDERERS and options.file is None and not options.refresh and not options.verbose
     app.leave_notes(form, api_version, hit=fast)

@@ -1,5 +1,6 @@
 """`reject`: an API said 401 to a token, and the next caller gets another one."""
 
+import json
 import os
 import subprocess
 import sys
@@ -220,7 +221,7 @@ class Fleet:
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: far\nVersion: 1\n")
         (info / "entry_points.txt").write_text("[gc_credhelper.cache_backends]\nfar = far_module:Far\n")
 
-    def __call__(self, name: str, *argv: str, stdin: str = "") -> str:
+    def __call__(self, name: str, *argv: str, stdin: str = "", said: bool = False) -> str:
         home = self.folder / name
         home.mkdir(exist_ok=True)
         more = {"PYTHONPATH": str(self.folder), "FAR": str(self.folder / "far.json"), "GC_CREDHELPER_CACHE": "file,far"}
@@ -233,8 +234,33 @@ class Fleet:
             check=False,
             timeout=60,
         )
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        assert ("less than a minute ago" in done.stderr) if said else not done.stderr
         return done.stdout.strip()
+
+    def later(self, seconds: float) -> None:
+        """Let the shared cache be older."""
+        path = self.folder / "far.json"
+        kept = json.loads(path.read_text())
+        path.write_text(json.dumps({key: (version, text, at - seconds) for key, (version, text, at) in kept.items()}))
+
+
+def test_of_a_fleet_one_token_a_minute_is_replaced(tmp_path: Path, server: ScriptedServer) -> None:
+    fleet = Fleet(tmp_path / "fleet", server)
+    for name in "abc":
+        assert fleet(name, "token", "-o", "raw") == ONE
+    fleet("a", "reject", stdin=f"{ONE}\n")
+    assert fleet("a", "token", "-o", "raw") == TWO
+    fleet("b", "reject", stdin=f"{ONE}\n")  # of a token that is gone anybody may hear
+    assert fleet("b", "token", "-o", "raw") == TWO
+    fleet("b", "reject", stdin=f"{TWO}\n", said=True)
+    fleet("d", "reject", stdin=f"{TWO}\n", said=True)
+    assert fleet("c", "token", "-o", "raw", "--refresh") == THREE  # which is a new token of the same minute
+    fleet("e", "reject", stdin=f"{THREE}\n", said=True)
+    assert fleet("e", "token", "-o", "raw") == THREE
+    fleet.later(61)
+    fleet("e", "reject", stdin=f"{THREE}\n")
+    assert len(server.requests) == 3
 
 
 def test_a_token_of_the_fleet_is_forgotten_by_a_machine_that_never_held_it(

@@ -377,12 +377,27 @@ def test_the_times_of_a_record_are_capped() -> None:
         replace(good, token="not a token"),
         replace(good, soft=3600),
         replace(good, lease=61),
+        replace(good, quiet=-1),
         replace(good, refusal=Refusal("refused", 60, status=200)),
         replace(good, refusal=Refusal("temporary", 1, status=400)),
     ):
         assert Record.load(bad.dump()) == Record()
     assert Refusal("refused", 1e6).believed == 60
     assert Refusal("anything", 10).believed == 0
+    assert replace(good, quiet=3600).still_quiet(1) == 59
+
+
+def test_a_store_that_does_not_say_the_age_of_a_rejection_is_no_obstacle_to_the_next(store: Store) -> None:
+    shared = Shared("far", store, Report(), strict=False)
+    store.put(Record(token="a", ttl=3600, soft=900, quiet=60))
+    assert shared.is_quiet("k", "a", Deadline(9))
+    assert not shared.is_quiet("k", "another", Deadline(9))
+    store.ahead = 61
+    assert not shared.is_quiet("k", "a", Deadline(9))
+    store.put(Record(token="a", ttl=3600, soft=900, quiet=60))
+    read = store.read
+    store.read = lambda key, deadline: replace(read(key, deadline), age=None)  # type: ignore[method-assign]
+    assert not shared.is_quiet("k", "a", Deadline(9))
 
 
 def test_machines_that_keep_failing_do_not_starve_one_that_would_succeed(store: Store, issuer: Issuer) -> None:

@@ -92,7 +92,7 @@ def test_a_bare_start_has_nothing_but_what_python_itself_needs(flags: list[str])
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("output", ["exec-credential", "raw", "header", "json", "headers", "bazel"])
+@pytest.mark.parametrize("output", ["exec-credential", "raw", "header", "json", "headers", "bazel", "codex"])
 def test_no_format_needs_another_module(machine: Machine, ready: dict[str, str], output: str) -> None:
     assert machine.run("token", "-o", output, env=ready).code == 0
     assert {name for name in Seen(machine, ready, "token", "-o", output).modules if "gc_cred" in name} == OURS
