@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .errors import TokenError as TokenError
     from .errors import UsageError as UsageError
     from .library import token_source as token_source
+    from .requests_auth import GenesysAuth as GenesysAuth
+    from .sdk import configure_sdk as configure_sdk
     from .source import TokenSource as TokenSource
     from .tokens import AccessToken as AccessToken
 
@@ -27,6 +29,7 @@ _WHERE = {
     "ClientCredentials": "credentials",
     "CredentialsError": "errors",
     "Error": "errors",
+    "GenesysAuth": "requests_auth",
     "InvalidClient": "errors",
     "LifetimeError": "errors",
     "PluginError": "errors",
@@ -36,6 +39,7 @@ _WHERE = {
     "TokenError": "errors",
     "TokenSource": "source",
     "UsageError": "errors",
+    "configure_sdk": "sdk",
     "token_source": "library",
 }
 

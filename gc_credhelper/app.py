@@ -16,6 +16,7 @@ from .filecache import FileCache
 from .plan import Inputs, Plan
 from .plugins import CACHES, PROVIDERS, Reference
 from .private import PrivateDir
+from .protocols import Request, is_ours, place
 from .reading import expanded
 from .regions import Endpoints, endpoints
 from .report import Report
@@ -173,6 +174,8 @@ class App:
             seconds=self.settings["deadline"],
             min_ttl=self.settings["min_ttl"],
             report=self.report,
+            api_url=self.endpoints.api_url,
+            is_ours=lambda url: is_ours(Request(*place(url)), self.endpoints, self.settings["helper_hosts"] or ()),
         )
 
     def exchanger(self) -> "TokenExchanger":
@@ -186,9 +189,7 @@ class App:
         """The Platform API. UsageError when nothing says where it is."""
         from .platform import Platform
 
-        if self.endpoints.api_url is None:
-            raise UsageError("the Platform API of this token_url is not known", hint="set api_url")
-        return Platform(self.endpoints.api_url, self.transport())
+        return Platform(self.source.api_url, self.transport())
 
     def transport(self) -> "Transport":
         """What goes to the two URLs goes through it. UsageError for a key without a certificate."""
