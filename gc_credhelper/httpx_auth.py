@@ -3,14 +3,23 @@
 Needs the extra `gc-credhelper[httpx]`.
 """
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import TypeVar
 
 import httpx
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
 
 from .bearer import AUTHORIZATION, UNAUTHORIZED, Bearer
 from .library import token_source
 from .source import TokenSource
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+_THREADS = 8  # they all wait for the same
+_limiter: RunVar[CapacityLimiter] = RunVar("gc_credhelper")  # of the event loop
 
 
 class GenesysAuth(httpx.Auth):
@@ -32,17 +41,27 @@ class GenesysAuth(httpx.Auth):
         request.headers[AUTHORIZATION] = self._bearer.header(str(request.url))
         response = yield request
         if response.status_code == UNAUTHORIZED:
-            yield from _again(response, self._bearer.instead_of(_sent(response)))
+            header = self._bearer.instead_of(_sent(response))
+            if again := _again(response, header):
+                yield again
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """See httpx.Auth. The source is asked in a thread, which a caller that is cancelled leaves behind."""
-        url = str(request.url)
-        request.headers[AUTHORIZATION] = await run_sync(self._bearer.header, url, abandon_on_cancel=True)
+        """See httpx.Auth."""
+        request.headers[AUTHORIZATION] = await _in_thread(self._bearer.header, str(request.url))
         response = yield request
         if response.status_code == UNAUTHORIZED:
-            header = await run_sync(self._bearer.instead_of, _sent(response), abandon_on_cancel=True)
-            for again in _again(response, header):
+            header = await _in_thread(self._bearer.instead_of, _sent(response))
+            if again := _again(response, header):
                 yield again
+
+
+async def _in_thread(step: Callable[[A], T], argument: A) -> T:
+    """Its result. A caller that is cancelled leaves the thread behind. The threads are counted apart from the program's
+    own, whose other work would wait for them when the login is slow.
+    """
+    limiter = _limiter.get(None) or CapacityLimiter(_THREADS)
+    _limiter.set(limiter)
+    return await run_sync(step, argument, abandon_on_cancel=True, limiter=limiter)
 
 
 def _sent(response: httpx.Response) -> str | None:
@@ -50,12 +69,12 @@ def _sent(response: httpx.Response) -> str | None:
     return header
 
 
-def _again(response: httpx.Response, header: str | None) -> list[httpx.Request]:
-    """The request that was refused, behind any redirects, with the other header; nothing without one, or when its body
-    can be read only once.
+def _again(response: httpx.Response, header: str | None) -> httpx.Request | None:
+    """The request that was refused, behind any redirects, with the other header; None without one, or when its body can
+    be read only once.
     """
     request = response.request
     if not header or not isinstance(request.stream, httpx.ByteStream):
-        return []
+        return None
     request.headers[AUTHORIZATION] = header
-    return [request]
+    return request
