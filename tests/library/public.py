@@ -92,7 +92,7 @@ def main() -> None:
     """All but the SDK, which is not in this environment."""
     pair = ClientCredentials("an-id", Secret("made-up-secret"))
     assert_type(pair.client_secret.reveal(), str)
-    source = token_source(min_ttl="5m", cache="memory", file__path="not-read")
+    source = token_source(min_ttl="5m", cache="memory", env__prefix="GENESYS_CLOUD")
     assert_type(source, TokenSource)
     assert tokens(source).lifetime > 0
     assert errors("no-such-profile") == UsageError.exit_code
