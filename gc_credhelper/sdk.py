@@ -6,9 +6,11 @@ with its URL and headers complete: with or without a callback, in whatever threa
 a call that is repeated further up (`call_api`) would send a form's files twice.
 """
 
+import functools
 import importlib
 import os
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
 
 from .bearer import AUTHORIZATION, UNAUTHORIZED, Bearer
 from .errors import UsageError
@@ -34,62 +36,76 @@ def configure_sdk(source: TokenSource | None = None, *, api_client: ApiClient | 
     nothing says where the API is; PluginError. A call raises what the SDK does, UsageError for a host that the token is
     not for, and what TokenSource.token raises.
     """
-    sdk = _import(_SDK)
+    sdk, kind = _import(_SDK), _http_client()
     source = source or token_source()
     client: Any = api_client
     if client is None:
         sdk.configuration.host = source.api_url  # for an ApiClient that is made later
         client = sdk.configuration.api_client = sdk.configuration.api_client or sdk.ApiClient()
     client.host = source.api_url
-    client.set_http_client(_http_client(Bearer(source), getattr(client, "http_client", None)))
+    client.set_http_client(kind(Bearer(source), client.http_client))
 
 
-def _http_client(bearer: Bearer, before: Any) -> Any:
-    """A client of the SDK's kind. `before`: the one that was set until now, or None."""
-    kinds: Any = _import(f"{_SDK}.abstract_http_client")
-    plain: Any = _import(f"{_SDK}.default_http_client")
-    refusal: type[Any] = _import(f"{_SDK}.rest").ApiException
+class _Authorized:
+    """An HTTP client of the SDK, once it has the SDK's base. Sends through the one that its caller had set, or else
+    through the SDK's own.
+    """
 
-    class Authorized(kinds.AbstractHttpClient):  # type: ignore[misc]  # has no types
-        """Sends through the client that its caller had set, or else through the SDK's own."""
+    own: ClassVar[Callable[[], Any]]
+    refusal: ClassVar[type[Any]]
+    pre_hook: Any
+    post_hook: Any
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.given = getattr(before, "given", before)
-            self._own: Any = None
-            self._process = 0
+    def __init__(self, bearer: Bearer, before: Any) -> None:
+        """`before`: the client that was set until now, or None."""
+        super().__init__()
+        self.given = getattr(before, "given", before)
+        self._bearer = bearer
+        self._opened: Any = None
+        self._process = 0
 
-        def request(self, http_request_options: Any) -> Any:
-            options, headers = http_request_options, http_request_options.headers
-            if not headers.get(AUTHORIZATION, "").startswith("Bearer"):  # a login, or a call that needs none
-                return self._send(options, headers)
-            header = bearer.header(options.url)
-            try:
-                return self._send(options, {**headers, AUTHORIZATION: header})
-            except refusal as e:
-                if e.status != UNAUTHORIZED:
-                    raise
-                refused = e
-            other = bearer.instead_of(header)  # out of the except block: its errors show nothing of the API's answer
-            if not other:
-                raise refused
-            return self._send(options, {**headers, AUTHORIZATION: other})
+    def request(self, http_request_options: Any) -> Any:
+        """See the SDK's AbstractHttpClient."""
+        options, headers = http_request_options, http_request_options.headers
+        if not headers.get(AUTHORIZATION, "").startswith("Bearer"):  # a login, or a call that needs none
+            return self._send(options, headers)
+        header = self._bearer.header(options.url)
+        try:
+            return self._send(options, {**headers, AUTHORIZATION: header})
+        except self.refusal as e:
+            if e.status != UNAUTHORIZED:
+                raise
+            refused = e
+        # Not in the except block, or a traceback of what goes wrong here would show the API's answer.
+        other = self._bearer.instead_of(header)
+        if not other:
+            raise refused
+        return self._send(options, {**headers, AUTHORIZATION: other})
 
-        def _send(self, options: Any, headers: dict[str, str]) -> Any:
-            options.headers = headers  # of this attempt alone, since the SDK takes away from them
-            sender = self.given or self._opened()
-            sender.pre_hook, sender.post_hook = self.pre_hook or sender.pre_hook, self.post_hook or sender.post_hook
-            return sender.request(options)
+    def _send(self, options: Any, headers: dict[str, str]) -> Any:
+        options.headers = headers  # of this attempt alone, since the SDK takes away from them
+        sender = self.given or self._of_this_process()
+        for hook in ("pre_hook", "post_hook"):  # a caller who asks for the HTTP client sets them on this one
+            if mine := getattr(self, hook):
+                setattr(sender, hook, mine)
+        return sender.request(options)
 
-        def _opened(self) -> Any:
-            """Made when it is needed, because it takes the proxy and the like from the configuration of that moment;
-            and made anew in a process that was forked, because no connection can be shared.
-            """
-            if self._process != os.getpid():
-                self._own, self._process = plain.DefaultHttpClient(), os.getpid()
-            return self._own
+    def _of_this_process(self) -> Any:
+        """Made when it is needed, because it takes the proxy and the like from the configuration of that moment; and
+        made anew in a process that was forked, because no connection can be shared.
+        """
+        if self._process != os.getpid():
+            self._opened, self._process = type(self).own(), os.getpid()
+        return self._opened
 
-    return Authorized()
+
+@functools.cache
+def _http_client() -> Any:
+    """That class with its base, which it cannot have before the SDK is imported."""
+    base: Any = _import(f"{_SDK}.abstract_http_client").AbstractHttpClient
+    own: Any = _import(f"{_SDK}.default_http_client").DefaultHttpClient
+    refusal: Any = _import(f"{_SDK}.rest").ApiException
+    return type("AuthorizedHttpClient", (_Authorized, base), {"own": own, "refusal": refusal})
 
 
 def _import(name: str) -> Any:

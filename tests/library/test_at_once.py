@@ -14,7 +14,9 @@ import pytest
 from support import Machine, client, entries
 from support.scripted import Request, ScriptedServer, token
 
-from gc_credhelper import httpx_auth, token_source
+from gc_credhelper import TemporaryError, httpx_auth, token_source
+from gc_credhelper.deadline import Deadline
+from gc_credhelper.locks import thread_lock
 from gc_credhelper.sandbox.server import SandboxThread
 from gc_credhelper.source import TokenSource
 
@@ -128,6 +130,14 @@ def test_a_task_that_waits_for_a_token_can_be_cancelled(slow: SlowLogin, source:
             assert (await session.get(source.api_url)).status_code == 200
 
     asyncio.run(main())
+
+
+def test_a_thread_whose_deadline_ends_while_another_one_rejects_says_so(source: TokenSource) -> None:
+    with (
+        thread_lock(f"rejection of {id(source)}"),
+        pytest.raises(TemporaryError, match="another thread has been rejecting a token for longer than 0 s"),
+    ):
+        source.reject("a-token", deadline=Deadline(0.01))
 
 
 FORK = """

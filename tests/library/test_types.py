@@ -117,3 +117,12 @@ def test_the_sdk_that_is_not_there_is_an_error_that_says_how_to_install_it() -> 
     with pytest.raises(UsageError, match="PureCloudPlatformClientV2 is not in this environment") as caught:
         configure_sdk()
     assert caught.value.hint == "pip install --upgrade PureCloudPlatformClientV2"
+
+
+def test_an_sdk_that_takes_no_http_client_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "PureCloudPlatformClientV2").mkdir()
+    (tmp_path / "PureCloudPlatformClientV2" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="PureCloudPlatformClientV2 is too old"):
+        configure_sdk()
+    del sys.modules["PureCloudPlatformClientV2"]
