@@ -16,6 +16,7 @@ from .filecache import FileCache
 from .plan import Inputs, Plan
 from .plugins import CACHES, PROVIDERS, Reference
 from .private import PrivateDir
+from .protocols import Request, is_ours, place
 from .reading import expanded
 from .regions import Endpoints, endpoints
 from .report import Report
@@ -180,6 +181,8 @@ class App:
             seconds=self.seconds,
             min_ttl=self.settings["min_ttl"],
             report=self.report,
+            api_url=self.endpoints.api_url,
+            is_ours=lambda url: is_ours(Request(*place(url)), self.endpoints, self.settings["helper_hosts"] or ()),
         )
 
     def exchanger(self) -> "TokenExchanger":
@@ -193,13 +196,7 @@ class App:
         """The Platform API. UsageError when nothing says where it is."""
         from .platform import Platform
 
-        return Platform(self._api_url, self.transport())
-
-    @property
-    def _api_url(self) -> str:
-        if self.endpoints.api_url is None:
-            raise UsageError("the Platform API of this token_url is not known", hint="set api_url")
-        return self.endpoints.api_url
+        return Platform(self.source.api_url, self.transport())
 
     def calls(self, connections: int | None = None) -> "Calls":
         """Requests to the Platform API, with the tokens of all slots, this caller's first. `connections`: of a walk,
@@ -211,7 +208,7 @@ class App:
         seconds = self.settings["deadline"]
         bounded = connections is None or self.settings.origin("deadline").layer != Layer.DEFAULT
         return Calls(
-            self._api_url,
+            self.source.api_url,
             sources,
             self.transport(),
             self.report,

@@ -5,15 +5,14 @@ ageing?                   whoever gets the lock at once tries a refresh, everyon
 none?                     whoever gets the lock exchanges; the others leave as soon as a fresh entry appears
 """
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .deadline import Deadline, Pauses
 from .entry import Entry
-from .errors import CredentialsError, Error, LifetimeError, TemporaryError
-from .locks import thread_lock
+from .errors import CredentialsError, Error, LifetimeError, TemporaryError, UsageError
+from .locks import turn
 from .report import Report
 from .tokens import MAX_SKEW, AccessToken, mandatory
 
@@ -72,9 +71,12 @@ class TokenSource:
         min_ttl: float = 0,
         report: Report,
         clock: Callable[[], float] = time.time,
+        api_url: str | None = None,
+        is_ours: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`find`: the entry of the client, which may have to ask the provider for its id. `reopen`: the entry of
         another client id. `fetch`: one exchange; ClientChanged. `seconds`: the deadline of a call that brings none.
+        `api_url`: where the tokens are used, if it is known. `is_ours`: are they for the host of that URL?
         """
         self._find = find
         self._reopen = reopen
@@ -83,22 +85,28 @@ class TokenSource:
         self._min_ttl = min_ttl
         self._report = report
         self._clock = clock
+        self._api_url = api_url
+        self._is_ours = is_ours
         self._entry: Entry | None = None
+        self._rejected = ""
+
+    @property
+    def api_url(self) -> str:
+        """Of the Platform API, without a slash at its end. UsageError when nothing says where it is."""
+        if self._api_url is None:
+            raise UsageError("the Platform API of this token_url is not known", hint="set api_url")
+        return self._api_url
+
+    def is_for(self, url: str) -> bool:
+        """May a token be sent there? To hosts of its region and of settings, and over TLS unless on this machine."""
+        return self._is_ours(url)
 
     def entry(self, deadline: Deadline | None = None) -> Entry:
         """Where the token lies. The provider may have to be asked for it, which one thread does for all."""
         deadline = deadline or Deadline(self._seconds)
         if self._entry is None:
-            lock = thread_lock(f"entry of {id(self)}")
-            if not lock.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
-                raise TemporaryError(
-                    f"another thread has been asking the provider for longer than {deadline.seconds:.0f} s",
-                    hint="try again, or raise the deadline",
-                )
-            try:
+            with turn(f"entry of {id(self)}", deadline, "asking the provider"):
                 self._entry = self._entry or self._find(deadline)
-            finally:
-                lock.release()
         return self._entry
 
     def token(
@@ -119,6 +127,11 @@ class TokenSource:
             return self._token(entry, wish, deadline)
 
         return self._of_its_client(get, deadline)
+
+    def suits(self, token: AccessToken) -> bool:
+        """Would `token` hand this one out, if it were the cached one, without looking for another?"""
+        now = self._clock()
+        return now < token.refresh_at and Wish(self._min_ttl).accepts(token, now)
 
     def own(self, deadline: Deadline | None = None) -> AccessToken:
         """A token for this caller alone, from one exchange, which is stored nowhere; hand it to `check` before use."""
@@ -228,9 +241,18 @@ class TokenSource:
         """Hear that the API answered 401 to this token: forget it if it is still the cached one, and keep it away.
 
         False, with a warning, when a token of this client was rejected less than a minute ago: then the cause is
-        elsewhere, such as the wrong API URL. TemporaryError at the deadline.
+        elsewhere, such as the wrong API URL. Threads that hear it of one token cause one rejection. TemporaryError at
+        the deadline.
         """
         deadline = deadline or Deadline(self._seconds)
+        with turn(f"rejection of {id(self)}", deadline, "rejecting a token"):
+            if value != self._rejected:
+                if not self._reject(value, deadline):
+                    return False
+                self._rejected = value
+        return True
+
+    def _reject(self, value: str, deadline: Deadline) -> bool:
         entry = self.entry(deadline)
         pauses = Pauses(0.005, 0.05)
         while entry.shared:

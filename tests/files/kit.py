@@ -85,6 +85,7 @@ class Bench:
         fetch: Callable[[Entry, Deadline], AccessToken] | None = None,
         reopen: Callable[[str], Entry] | None = None,
         seconds: float = 60,
+        min_ttl: float = 0,
     ) -> TokenSource:
         """Asks `exchange` unless told otherwise."""
         entry = self.entry(*caches)
@@ -93,6 +94,7 @@ class Bench:
             reopen=reopen or (lambda _: entry),
             fetch=lambda entry, _, deadline: (fetch or self.exchange)(entry, deadline),
             seconds=seconds,
+            min_ttl=min_ttl,
             report=self.said,
             clock=self.clock,
         )
