@@ -22,7 +22,9 @@ from .settings import SETTINGS, Setting, nearest, spoken
 COMMANDS = {
     "token": "print a valid token",
     "exec": "run a program with a valid token in its environment",
+    "verify": "say whether the token is alive, and whose it is",
     "reject": "hear that the API refused a token, and keep it away",
+    "revoke": "end the cached token at the server, and forget it",
     "helper": "speak the credential-helper protocol of another tool",
     "doctor": "run every step of a cold run, and say what to mend",
     "status": "show the settings with their origin, and the cached tokens",

@@ -14,7 +14,7 @@ from ..report import Report
 from ..roles import CacheBackend
 
 _HINT = "gc-credhelper status shows where; mend it or delete it by hand, then try again"
-_LEFT = (".gate", ".rejected", ".warnings")
+_LEFT = (".alive", ".gate", ".rejected", ".warnings")
 
 
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
