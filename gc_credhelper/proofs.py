@@ -49,7 +49,7 @@ class Proofs:
             where = self._directory.path
             self._report.warn(
                 f"it is not kept in {where} when a token was checked ({reason(e)}): every process may check it",
-                topic=self._name,
+                topic=where,
             )
 
     def _read(self) -> str:

@@ -1,17 +1,16 @@
 """`revoke`: the token is ended at the server and forgotten everywhere, or nothing happens, by the installed command."""
 
 import json
-import shlex
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from support import GC, Machine, Run, client, require
+from support import Machine, Run, client
 from support.entries import EXPIRED, OLD, get, locked, path_of, put
 from support.fleet import Fleet
 from support.scripted import ScriptedServer, http, token
+from support.spaces import namespaced, read_only
 from support.tokenme import DEAD
 
 from gc_credhelper.sandbox.server import SandboxThread
@@ -144,26 +143,9 @@ def test_while_somebody_holds_the_lock_nothing_is_ended(
 
 def test_a_token_that_cannot_be_forgotten_is_6(machine: Machine, scripted: ScriptedServer, api: ScriptedServer) -> None:
     put(machine.cache, scripted)
-    done = namespaced(machine, client(scripted, GC_CREDHELPER_API_URL=at(api)), machine.cache)
+    done = namespaced(machine, read_only(machine), client(scripted, GC_CREDHELPER_API_URL=at(api)), "revoke")
     assert done.code == 6, done.err
     assert "it still lies in a cache" in done.error
-
-
-def namespaced(machine: Machine, env: dict[str, str], read_only: Path) -> Run:
-    """Revoke where that directory cannot be written, not by root either."""
-    place = shlex.quote(str(read_only))
-    script = f'mount --bind {place} {place} && mount -o remount,ro,bind {place} && exec "$@"'
-    done = subprocess.run(
-        [require("unshare"), "--mount", "--map-root-user", "sh", "-c", script, "sh", GC, "revoke"],
-        env=machine.environ(env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=machine.home,
-        timeout=60,
-    )
-    return Run(done.returncode, done.stdout, done.stderr)
 
 
 def test_only_the_callers_slot_is_meant_unless_all_are(
