@@ -186,6 +186,7 @@ def test_the_files_of_the_cache_are_those_that_a_machine_with_a_past_has(
 ) -> None:
     refusal = http(401, {"error": "invalid_client", "error_description": "authentication failed"})
     scripted.answers = [token("one"), of(), refusal]
+    machine.run("token", env=client(scripted))
     machine.run("verify", env=client(scripted, GC_CREDHELPER_API_URL=f"http://127.0.0.1:{scripted.port}"))
     for variable, value in machine.environ(client(scripted)).items():
         monkeypatch.setenv(variable, value)

@@ -11,8 +11,9 @@ from . import REQUIRE_REAL, require
 
 
 def namespaced(machine: Machine, setup: str, env: Mapping[str, str], *argv: str) -> Run:
-    """Run a command, by default `token`, after the shell lines of `setup`, which may mount: nobody else sees it. None of it
-    for coverage, whose own files are not what is tested.
+    """Run a command, by default `token`, after the shell lines of `setup`, which may mount: nobody else sees it.
+
+    None of it for coverage, whose own files are not what is tested.
     """
     flags = ["-m"] if os.geteuid() == 0 else ["-rm"]
     unshare = require("unshare")
