@@ -13,6 +13,7 @@ from .entry import Entry, Whose
 from .errors import Error, UsageError
 from .fetch import Fetch
 from .filecache import FileCache
+from .liveness import Liveness
 from .plan import Inputs, Plan
 from .plugins import CACHES, PROVIDERS, Reference
 from .private import PrivateDir
@@ -20,7 +21,7 @@ from .protocols import Request, is_ours, place
 from .reading import expanded
 from .regions import Endpoints, endpoints
 from .report import Report
-from .roles import CacheBackend, Context, CredentialProvider
+from .roles import CacheBackend, Context, CredentialProvider, is_far
 from .settings import SETTINGS, Layer
 from .shared import Shared
 from .source import TokenSource
@@ -178,6 +179,9 @@ class App:
             find=find,
             reopen=self.entry,
             fetch=fetch,
+            liveness=Liveness(
+                self.settings["verify"], lambda token, limit: self.platform().client_id(token, limit), self.report
+            ),
             seconds=self.seconds,
             min_ttl=self.settings["min_ttl"],
             report=self.report,
@@ -258,6 +262,7 @@ class App:
             format=format,
             api_version=api_version,
             min_ttl=self.settings["min_ttl"],
+            verify=self.settings["verify"],
             state=self.directory.where,
             store=nearest.directory.where if isinstance(nearest, FileCache) else "",
         )
@@ -265,11 +270,6 @@ class App:
             notes.leave(self.home, self._identity, known, self.report)
         if hit:
             notes.leave(self.home, self.inputs, known, self.report)
-
-
-def is_far(cls: Any) -> bool:
-    """Is it a cache that machines share?"""
-    return bool(getattr(cls, "far", False))
 
 
 def environment() -> dict[bytes, bytes]:

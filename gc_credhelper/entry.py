@@ -4,20 +4,22 @@ The key is who and where, nothing else: token URL, client auth, client id and sl
 key however it reached its credentials, and two clients never share one.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
 from . import tokens
-from .deadline import Deadline
+from .deadline import Deadline, Pauses
 from .errors import TemporaryError
 from .filecache import FileCache
 from .gate import Gate
 from .locks import LocalLock
 from .memory import MemoryCache
 from .private import PrivateDir, reason
+from .proofs import Proofs
 from .rejections import Rejections
 from .report import Report
 from .roles import CacheBackend
@@ -87,7 +89,9 @@ class Entry:
         self._stuck: set[str] = set()
         self._report = report
         beyond_process = far or any(name != "memory" for name, _ in caches)
-        self._lock = LocalLock(directory if beyond_process else None, key, report) if caches or far else None
+        beyond = directory if beyond_process else None
+        self._lock = LocalLock(beyond, key, report) if caches or far else None
+        self.proofs = Proofs(beyond, key, report)
 
     def alone(self) -> "Entry":
         """The same client with no cache; its gate still binds."""
@@ -102,6 +106,26 @@ class Entry:
         """Try to become the one that refreshes."""
         assert self._lock, "an entry without a cache has no lock"
         return self._lock.attempt()
+
+    @contextlib.contextmanager
+    def held(self, deadline: Deadline) -> Iterator[None]:
+        """Hold the lock, after whoever holds it. TemporaryError at the deadline."""
+        pauses = Pauses(0.005, 0.05)
+        while True:
+            with self.attempt() as mine:
+                if mine:
+                    yield
+                    return
+            self.wait(pauses, deadline)
+
+    def wait(self, pauses: Pauses, deadline: Deadline) -> None:
+        """Pause once for whoever holds the lock. TemporaryError at the deadline."""
+        if not deadline.left():
+            raise TemporaryError(
+                f"{self.holder()} has been getting this token for longer than {deadline.seconds:.0f} s",
+                hint="try again, raise --deadline, or look at what that process waits for",
+            )
+        pauses.sleep(deadline)
 
     def holder(self) -> str:
         """Who refreshes now."""
@@ -160,15 +184,16 @@ class Entry:
         gone = [self._try(named, lambda cache: cache.remove(self.key)) for named in self._caches]
         return any(gone)
 
-    def reject(self, value: str, deadline: Deadline) -> bool:
-        """See TokenSource.reject. The caller holds the lock."""
+    def reject(self, value: str, deadline: Deadline, *, ended: bool = False) -> bool:
+        """See TokenSource.reject. The caller holds the lock. `ended`: at the server, by us, however often."""
         cached = self.read()
         current = cached is not None and cached.value == value
         if not cached and self.far:
             current = self.far.holds(self.key, value, deadline)
-        if current and self.far and self.far.is_quiet(self.key, value, deadline):
+        paced = current and not ended
+        if paced and self.far and self.far.is_quiet(self.key, value, deadline):
             return False
-        if not self.rejections.add(value, current=current):
+        if not self.rejections.add(value, current=paced):
             return False
         if self.far:
             self.far.try_remove(self.key, deadline, value)

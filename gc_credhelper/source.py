@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .deadline import Deadline, Pauses
 from .entry import Entry
 from .errors import CredentialsError, Error, LifetimeError, TemporaryError, UsageError
+from .liveness import Liveness
 from .locks import turn
 from .report import Report
 from .tokens import MAX_SKEW, AccessToken, mandatory
@@ -69,20 +70,23 @@ class TokenSource:
         fetch: Callable[[Entry, "Wish", Deadline], AccessToken],
         seconds: float,
         min_ttl: float = 0,
+        liveness: Liveness,
         report: Report,
         clock: Callable[[], float] = time.time,
         api_url: str | None = None,
         is_ours: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`find`: the entry of the client, which may have to ask the provider for its id. `reopen`: the entry of
-        another client id. `fetch`: one exchange; ClientChanged. `seconds`: the deadline of a call that brings none.
-        `api_url`: where the tokens are used, if it is known. `is_ours`: are they for the host of that URL?
+        another client id. `fetch`: one exchange; ClientChanged. `liveness`: of tokens that others left. `seconds`: the
+        deadline of a call that brings none. `api_url`: where the tokens are used, if it is known. `is_ours`: are they
+        for the host of that URL?
         """
         self._find = find
         self._reopen = reopen
         self._fetch = fetch
         self._seconds = seconds
         self._min_ttl = min_ttl
+        self._liveness = liveness
         self._report = report
         self._clock = clock
         self._api_url = api_url
@@ -158,32 +162,24 @@ class TokenSource:
     def _token(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
         if not entry.shared:
             return self._checked(self._fetched(entry, wish, deadline), wish)
-        pauses = Pauses(0.005, 0.05)
+        pauses, patience = Pauses(0.005, 0.05), self._liveness.patience(deadline)
         waits = False
         while True:
             token = self._cached(entry, wish)
-            if token and self._clock() < token.refresh_at:
+            due = token is not None and self._liveness.due(entry, token, patience)
+            if token and not due and self._clock() < token.refresh_at:
                 self._report.note("the token came from the cache")
                 return token
             with entry.attempt() as mine:
                 if mine:
                     return self._refresh(entry, wish, deadline)
-            if token:
+            if token and not due:
                 self._report.note("the token came from the cache; another caller refreshes it")
                 return token
             if not waits:
                 self._report.note(f"waiting for {entry.holder()}, who is getting this token")
                 waits = True
-            self._pause(pauses, entry, deadline)
-
-    @staticmethod
-    def _pause(pauses: Pauses, entry: Entry, deadline: Deadline) -> None:
-        if not deadline.left():
-            raise TemporaryError(
-                f"{entry.holder()} has been getting this token for longer than {deadline.seconds:.0f} s",
-                hint="try again, raise --deadline, or look at what that process waits for",
-            )
-        pauses.sleep(deadline)
+            entry.wait(pauses, deadline)
 
     def _cached(self, entry: Entry, wish: Wish) -> AccessToken | None:
         now = self._clock()
@@ -196,6 +192,8 @@ class TokenSource:
     def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
         """With the lock held: look again, then exchange."""
         old = self._cached(entry, wish)
+        if old and not self._liveness.holds(entry, old, deadline):
+            old = None
         if old and self._clock() < old.refresh_at:
             self._report.note("the token came from the cache, where another caller had just put it")
             return old
@@ -216,7 +214,10 @@ class TokenSource:
         return self._checked(token, wish)
 
     def _fetched(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
-        return self._usable(self._fetch(entry, wish, deadline))
+        token = self._fetch(entry, wish, deadline)
+        if entry.far and not self._liveness.holds(entry, token, deadline):  # another machine's, which has died since
+            token = self._fetch(entry, wish, deadline)
+        return self._usable(token)
 
     def _usable(self, token: AccessToken) -> AccessToken:
         if not token.usable(self._clock()):
@@ -254,15 +255,12 @@ class TokenSource:
 
     def _reject(self, value: str, deadline: Deadline) -> bool:
         entry = self.entry(deadline)
-        pauses = Pauses(0.005, 0.05)
-        while entry.shared:
-            with entry.attempt() as mine:
-                if mine and entry.reject(value, deadline):
-                    return True
-            if mine:
-                self._report.warn(
-                    "a token of this client was rejected less than a minute ago: look at the API URL and the roles"
-                )
-                return False
-            self._pause(pauses, entry, deadline)
-        return True
+        if not entry.shared:
+            return True
+        with entry.held(deadline):
+            if entry.reject(value, deadline):
+                return True
+        self._report.warn(
+            "a token of this client was rejected less than a minute ago: look at the API URL and the roles"
+        )
+        return False

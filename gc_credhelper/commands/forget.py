@@ -16,7 +16,7 @@ from ..roles import CacheBackend
 
 _HINT = "gc-credhelper status shows where; mend it or delete it by hand, then try again"
 _SHARE = 0.5  # of the time that is left, for each cache
-_LEFT = (".gate", ".rejected", ".warnings")
+_LEFT = (".alive", ".gate", ".rejected", ".warnings")
 
 
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:

@@ -16,6 +16,7 @@ from ..entry import Whose
 from ..errors import Error, UsageError
 from ..plan import Inputs, cache_home
 from ..private import reason
+from ..proofs import Proofs
 from ..quiet import kept_warnings
 from ..rejections import Rejections
 from ..report import Report, one_line
@@ -134,6 +135,9 @@ def state(app: App, key: str, token: AccessToken, now: float) -> str:
         return "rejected"
     if not token.usable(now):
         return "expired" if now >= token.expires_at else "too old to be handed out"
+    within = app.settings["verify"]
+    if within and now - Proofs(app.directory, key, app.report).of(token, now)[0] >= within:
+        return "due for a check"
     return "fresh" if now < token.refresh_at else "due for a refresh"
 
 
