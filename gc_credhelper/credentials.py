@@ -73,19 +73,6 @@ def check_client_id(client_id: str) -> str:
     return client_id
 
 
-def echoes(text: str, secret: str, run: int) -> bool:
-    """Has the text so many characters in a row in common with the secret, forwards, backwards or in hexadecimal? Case
-    and hyphens do not count.
-    """
-    plain = text.replace("-", "").casefold()
-    for form in (secret.replace("-", "").casefold(), secret.encode().hex()):
-        length = min(run, len(form))
-        for turned in (form, form[::-1]):
-            if any(turned[i : i + length] in plain for i in range(len(turned) - length + 1)):
-                return True
-    return False
-
-
 def _fault(what: str, value: str) -> str:
     """What is wrong with it, if anything. The error is raised elsewhere, where no variable holds the value."""
     if not value:

@@ -17,8 +17,9 @@ from typing import Any
 
 from requests import PreparedRequest
 
-from .credentials import ClientCredentials, echoes
+from .credentials import ClientCredentials
 from .deadline import Deadline
+from .echo import Echo
 from .errors import Error, InvalidClient, RateLimited, TemporaryError, TokenError
 from .report import Report
 from .tokens import MAX_LIFETIME, AccessToken, advisory, is_b64token
@@ -28,7 +29,6 @@ DEFAULT_LIFETIME = 300  # seconds, when the answer does not say: the shortest th
 _FIRST, _MOST = 0.5, 8.0  # seconds: bounds of the pauses between attempts
 _LEAST = 0.2  # seconds that an attempt needs; a shorter one would only hide what was wrong with the last
 _DAY = 86_400
-_RUN = 6  # characters in a row that nothing which is shown has in common with the secret
 _CODES = {
     *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
     *("invalid_scope", "access_denied", "server_error", "temporarily_unavailable"),
@@ -191,7 +191,7 @@ def retry_after(answer: Answer, told: str) -> float | None:
 def _correlation(answer: Answer, credentials: ClientCredentials) -> str:
     """The id that Genesys' support asks for, when it looks like one and has nothing of the secret, however turned."""
     value = answer.headers.get("ININ-Correlation-Id", "").strip()
-    if not _UUID.fullmatch(value) or echoes(value, credentials.client_secret.reveal(), _RUN):
+    if not _UUID.fullmatch(value) or not Echo(credentials.client_secret.reveal()).misses(value):
         return ""
     return f"correlation id {value}"
 

@@ -9,8 +9,8 @@ from typing import Any
 from .. import output
 from ..app import App
 from ..cli import Parser, open_app
-from ..credentials import echoes
 from ..deadline import Deadline
+from ..echo import Echo
 from ..errors import TokenError, UsageError
 from ..handed import Where
 from ..liveness import is_same
@@ -20,7 +20,6 @@ from ..report import Report, one_line
 from ..tokens import AccessToken
 from .reject import token_on_stdin
 
-_RUN = 8  # characters in a row that nothing which is shown has in common with the token
 _LONGEST = 200  # characters of a name
 _REPLACE = (
     "gc-credhelper token --refresh replaces it for everyone, and so does reject, which reads it on standard input"
@@ -112,7 +111,7 @@ def _part(id: str, name: str, subject: _Subject) -> dict[str, str]:
 def _shown(text: str, subject: _Subject) -> str:
     """What the server sent, on one line, unless a part of the token is in it."""
     line = one_line(text)[:_LONGEST]
-    return "(not shown: a part of the token is in it)" if echoes(line, subject.value, _RUN) else line
+    return line if Echo(subject.value).misses(line) else "(not shown: a part of the token is in it)"
 
 
 def _found(app: App, about: About, subject: _Subject) -> dict[str, Any]:

@@ -153,6 +153,9 @@ class _Far:
     def holds(self, *_: object) -> bool:
         return True
 
+    def is_quiet(self, *_: object) -> bool:
+        return False
+
     def try_remove(self, *_: object) -> None:
         return None
 
