@@ -18,7 +18,7 @@ def leave(directory: PrivateDir, inputs: Inputs, known: Plan, report: Report) ->
     parts = plan.header(inputs)
     for (kind, subject), value in inputs.record.items():
         if kind == b"F" and not _settled(value, inputs.began):
-            report.note(f"the plan is not recorded yet: {plan.decode(subject)} changed a moment ago")
+            report.fact("plan", "unsettled", path=plan.decode(subject))
             return
         parts += [kind, subject, value]
     for field in Plan.__slots__:
