@@ -166,8 +166,9 @@ class App:
                 known, by = notes.recalled_client_id(self.home, self._identity), "note"
             if known is None:
                 known, by = fetch.ask_client_id(deadline), "store"
-            self.report.fact("client", by, client_id=known)
-            return self.entry(known)
+            entry = self.entry(known)
+            self.report.fact("client", by, client_id=known, key=entry.key)
+            return entry
 
         return TokenSource(
             find=find,

@@ -23,6 +23,7 @@ COMMANDS = {
     "token": "print a valid token",
     "exec": "run a program with a valid token in its environment",
     "reject": "hear that the API refused a token, and keep it away",
+    "explain": "tell why this token: one call of token, without the token",
     "helper": "speak the credential-helper protocol of another tool",
     "doctor": "run every step of a cold run, and say what to mend",
     "status": "show the settings with their origin, and the cached tokens",

@@ -27,6 +27,10 @@ _NOTES = {
     ("plan", "unsettled"): "the plan is not recorded yet: {path} changed a moment ago",
 }
 TEXTS: Mapping[tuple[str, str], str] = _NOTES | {
+    ("settings", "provider"): "provider {value} ({origin})",
+    ("settings", "cache"): "cache {value} ({origin})",
+    ("settings", "endpoint"): "tokens come from {token_url}, by {decided_by}",
+    ("settings", "slot"): "slot {slot:.0f} of {slots:.0f}, by {decided_by}",
     ("client", "setting"): "{client_id}, which the setting client_id names",
     ("client", "provider"): "{client_id}, which the provider knows without asking a store",
     ("client", "note"): "{client_id}, as an earlier run learned it from the provider",
@@ -65,7 +69,10 @@ TEXTS: Mapping[tuple[str, str], str] = _NOTES | {
     ("far", "temporary"): "another machine failed to get a token, {age:.0f} s ago",
     ("far", "leads"): "this machine has taken the lease ({holder}), and gets the token for all",
     ("far", "published"): "its record has what this machine learned",
-    ("plan", "left"): "recorded: the launcher will serve the same command line from the cache",
+    ("launcher", "serves"): "serves this call by itself, without starting the full program",
+    ("launcher", "leaves"): "leaves this call to the full program: {why}",
+    ("launcher", "will-serve"): "will serve the same call by itself",
+    ("launcher", "will-leave"): "will leave the same call to the full program: {why}",
     ("warning", "said"): "{text}",
     ("note", "said"): "{text}",
 }

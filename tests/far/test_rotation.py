@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.rotation import NEW, OLD, RotatingLogin
@@ -59,7 +60,7 @@ def refusal(secret: str) -> Record:
 class Fleet:
     """One machine of a fleet in whose far cache lies what another one was told."""
 
-    def __init__(self, directory: Path, login: RotatingLogin, provider: Changing) -> None:
+    def __init__(self, directory: Path, login: RotatingLogin, provider: Any) -> None:
         self.whose = Whose(login.token_url, "basic", ID)
         self.store = Store(key=self.whose.key)
         self.store.put(refusal(OLD))
