@@ -169,11 +169,15 @@ class App:
         fetch = Fetch(lambda: self.provider, self.exchanger, self.pinned, self.report, self.caller)
 
         def find(deadline: Deadline) -> Entry:
-            known = fetch.known_client_id(deadline)
+            known, by = fetch.known_client_id(deadline), "setting" if self.pinned else "provider"
             if known is None:
                 self._id_is_learned = True
-                known = notes.recalled_client_id(self.home, self._identity)
-            return self.entry(known or fetch.ask_client_id(deadline))
+                known, by = notes.recalled_client_id(self.home, self._identity), "note"
+            if known is None:
+                known, by = fetch.ask_client_id(deadline), "store"
+            entry = self.entry(known)
+            self.report.fact("client", by, client_id=known, key=entry.key)
+            return entry
 
         return TokenSource(
             find=find,

@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": "say whether the token is alive, and whose it is",
     "reject": "hear that the API refused a token, and keep it away",
     "revoke": "end the cached token at the server, and forget it",
+    "explain": "tell why this token: one call of token, without the token",
     "helper": "speak the credential-helper protocol of another tool",
     "doctor": "run every step of a cold run, and say what to mend",
     "status": "show the settings with their origin, and the cached tokens",

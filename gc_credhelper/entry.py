@@ -6,6 +6,7 @@ key however it reached its credentials, and two clients never share one.
 
 import contextlib
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -151,11 +152,21 @@ class Entry:
         return best
 
     def _get(self, named: Named) -> AccessToken | None:
-        found = self._try(named, lambda cache: tokens.load(cache.get(self.key) or "", self.key))
-        if not found:
+        def look(cache: CacheBackend) -> tuple[AccessToken, int] | str:
+            text = cache.get(self.key) or ""
+            return tokens.load(text, self.key) or ("damaged" if text else "empty")
+
+        name, found = named[0], self._try(named, look)
+        if found is None or isinstance(found, str):
+            if found:
+                self._report.fact("cache", found, name=name)
             return None
         token, mark = found
-        return None if mark != self.rejections.mark() and self.rejections.holds(token.value) else token
+        if mark != self.rejections.mark() and self.rejections.holds(token.value):
+            self._report.fact("cache", "rejected", name=name)
+            return None
+        self._report.fact("cache", "holds", name=name, age=time.time() - token.issued_at)
+        return token
 
     def _fill(self, token: AccessToken, lacking: Sequence[Named]) -> None:
         """Under the lock, and after another look, so that a fill never replaces a newer token or revives a rejected."""
@@ -176,8 +187,14 @@ class Entry:
 
     def _put(self, token: AccessToken, caches: Sequence[Named]) -> None:
         text = tokens.dump(token, self.key, self.rejections.mark(), str(self.whose))
+
+        def put(cache: CacheBackend) -> bool:
+            cache.put(self.key, text)
+            return True
+
         for named in caches:
-            self._try(named, lambda cache: cache.put(self.key, text))
+            if self._try(named, put):
+                self._report.fact("cache", "keeps", name=named[0])
 
     def remove(self) -> bool:
         """Delete the token everywhere; was there one?"""
@@ -207,6 +224,7 @@ class Entry:
         name, cache = named
         where = cache.directory.path if isinstance(cache, FileCache) else name  # caches of one directory warn once
         if where in self._stuck:
+            self._report.fact("cache", "skipped", name=name)
             return None
         try:
             if isinstance(cache, FileCache | MemoryCache):
@@ -215,5 +233,6 @@ class Entry:
         except Exception as e:  # noqa: BLE001  # a plug-in's cache may raise anything, and none of it may lose a token
             if isinstance(e, TemporaryError):
                 self._stuck.add(where)
+            self._report.fact("cache", "failed", name=name)
             self._report.warn(f"the cache {name} is not used ({where}): {reason(e)}", topic=where)
             return None

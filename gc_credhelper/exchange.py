@@ -60,19 +60,27 @@ class TokenExchanger:
         """
         attempt = 0
         while True:
+            attempt += 1
             try:
-                return self._once(credentials, deadline)
+                token = self._once(credentials, deadline)
             except TemporaryError as e:
                 if isinstance(e, RateLimited):
                     limited(e)
-                pause = random.uniform(0, min(_MOST, _FIRST * 2 ** min(attempt, 9)))  # noqa: S311
+                pause = random.uniform(0, min(_MOST, _FIRST * 2 ** min(attempt - 1, 9)))  # noqa: S311
                 if e.retry_after is not None:
                     pause = e.retry_after + random.uniform(0, min(1.0, e.retry_after / 4))  # noqa: S311
-                if pause + _LEAST >= deadline.left():
-                    raise _gave_up(e, attempt + 1) from None
-                attempt += 1
-                self._report.note(f"attempt {attempt}: {e}; the next one in {pause:.1f} s")
+                fits = pause + _LEAST < deadline.left()
+                outcome = "failed" if fits else "given-up"
+                self._report.fact("exchange", outcome, number=attempt, error=str(e), pause=pause)
+                if not fits:
+                    raise _gave_up(e, attempt) from None
                 time.sleep(pause)
+            except Error as e:
+                self._report.fact("exchange", "refused", number=attempt, error=str(e))
+                raise
+            else:
+                self._report.fact("exchange", "granted", number=attempt)
+                return token
 
     def _once(self, credentials: ClientCredentials, deadline: Deadline) -> AccessToken:
         started = time.time()

@@ -20,6 +20,7 @@ from .private_portable import Unsafe
 MOST_RATE = 300  # seconds, whatever a header or a record says
 MOST_REFUSED = 60
 MOST_FAILED = 5
+MOST = {"rate-limit": MOST_RATE, "refused": MOST_REFUSED, "failed": MOST_FAILED}
 STATUSES = (400, 401, 403)  # that come with invalid_client; a record is input
 _UNTOLD = 10  # seconds for a rate limit that came without a time to wait
 
@@ -31,10 +32,19 @@ class Gate:
         self._directory = directory
         self._name = f"{key}.gate"
 
+    def state(self) -> tuple[str, float]:
+        """Which record keeps whom from a token request, and for how many seconds: rate-limit, refused or failed; else
+        open, 0.
+        """
+        record = self._read()
+        kind = next((kind for kind in MOST if kind == record.get("kind")), "")
+        left = self._left(record, MOST[kind]) if kind else 0.0
+        return (kind, left) if left else ("open", 0.0)
+
     def wait(self) -> float:
         """Seconds until a token may be asked for again after a rate limit; 0 when it may be now."""
-        record = self._read()
-        return self._left(record, MOST_RATE) if record.get("kind") == "rate-limit" else 0.0
+        kind, left = self.state()
+        return left if kind == "rate-limit" else 0.0
 
     def check(self, secret: Secret, decided_by: str) -> None:
         """InvalidClient, as the server said it a moment ago about this very secret. `decided_by`: what named the server
@@ -59,8 +69,7 @@ class Gate:
 
     def failed(self, caller: int, error: Error) -> None:
         """Close it for that caller. What binds others as well stays."""
-        record = self._read()
-        if record.get("kind") not in ("rate-limit", "refused") or not self._left(record, MOST_RATE):
+        if self.state()[0] not in ("rate-limit", "refused"):
             final = not error.retryable
             self._write({"kind": "failed", "seconds": MOST_FAILED, "caller": caller, "final": final})
 

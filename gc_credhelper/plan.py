@@ -229,22 +229,22 @@ def recall(inputs: Inputs, note: bytes) -> "Plan | None":
     fields: dict[str, str] = {}
     for i in range(n, len(parts), 3):
         kind, name, value = parts[i : i + 3]
-        if kind == b"E":
-            same = environ.get(name) == value
-        elif kind in (b"U", b"S"):
-            same = bool(environ.get(name)) == (kind == b"S")
-        elif kind in (b"F", b"A"):
-            same = (stat_line(name) or b"") == value
-        elif kind == b"H":
-            same = host_name(environ) == value
-        elif kind == b"P":
+        if kind == b"P":
             fields[decode(name)] = decode(value)
-            same = True
-        else:
-            same = False
-        if not same:
+        elif not unchanged(environ, kind, name, value):
             return None
     try:
         return Plan(**fields | {name: float(fields[name]) for name in ("min_ttl", "verify")})  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def unchanged(environ: "dict[bytes, bytes]", kind: bytes, name: bytes, value: bytes) -> bool:
+    """Is an input still what a note has recorded?"""
+    if kind == b"E":
+        return environ.get(name) == value
+    if kind in (b"U", b"S"):
+        return bool(environ.get(name)) == (kind == b"S")
+    if kind in (b"F", b"A"):
+        return (stat_line(name) or b"") == value
+    return kind == b"H" and host_name(environ) == value

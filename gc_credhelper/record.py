@@ -5,6 +5,7 @@ limits, and anything odd counts as empty. Times are seconds and spans, never mom
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 
 from .errors import Error, InvalidClient, RateLimited, TemporaryError
@@ -119,3 +120,8 @@ class Record:
         expires_at = issued_at + self.ttl
         soft = min(self.soft, advisory(self.ttl) * 1.1)
         return AccessToken(self.token, issued_at, expires_at, refresh_at=expires_at - soft)
+
+
+def shown_holder(holder: str) -> str:
+    """Enough of who holds a lease to find that machine's own trace by; a record may hold anything in its place."""
+    return holder[:8] if re.fullmatch(r"[0-9a-f]{32}", holder) else "not named"

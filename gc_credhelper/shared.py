@@ -55,6 +55,7 @@ class Shared:
 
     def token(self, key: str, about: str, caller: Caller, deadline: Deadline) -> AccessToken:
         """From the far cache, or from one exchange among all machines. When the store is down, from our own."""
+        self._report.fact("far", "asked", name=self.name)
         try:
             return Lease(self.store, key, about, self._report).token(caller, deadline)
         except (StoreDown, Denied, UsageError) as e:

@@ -7,15 +7,15 @@ none?                     whoever gets the lock exchanges; the others leave as s
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from .deadline import Deadline, Pauses
 from .entry import Entry
-from .errors import CredentialsError, Error, LifetimeError, TemporaryError, UsageError
+from .errors import CredentialsError, Error, TemporaryError, UsageError
 from .liveness import Liveness
 from .locks import turn
 from .report import Report
-from .tokens import MAX_SKEW, AccessToken, mandatory
+from .tokens import AccessToken, mandatory
+from .wish import Wish, possible
 
 _CLAIM = 15  # seconds: longer than an early refresh may take, so that nobody repeats it meanwhile
 _EARLY = 5  # seconds that an early refresh may take, since its caller holds a token that is still good
@@ -28,35 +28,6 @@ class ClientChanged(Exception):  # not an error: the provider answered, with new
     def __init__(self, client_id: str) -> None:
         super().__init__("the provider holds another client now")
         self.client_id = client_id
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What one caller needs. `after`: with --refresh, when the token was issued that is no longer wanted. Whoever asks
-    for a refresh while another one is under way is content with its token.
-    """
-
-    min_ttl: float = 0
-    after: float = float("-inf")
-    refresh: bool = False
-
-    def concerns(self, token: AccessToken, now: float) -> bool:
-        """Is it a token to look at: not from the future, not expired, not the one to be replaced?"""
-        return self.after < token.issued_at <= now + MAX_SKEW and now < token.expires_at
-
-    def accepts(self, token: AccessToken, now: float) -> bool:
-        """Would the caller be content?"""
-        return self.concerns(token, now) and token.usable(now, self.min_ttl)
-
-
-def possible(token: AccessToken, wish: Wish, then: str = "") -> None:
-    """LifetimeError when no token of this client lives that long. `then`: what to do once the advice is followed."""
-    if wish.min_ttl > token.lifetime:
-        hint = "ask for less, or have the token duration of the OAuth client raised in Genesys Cloud"
-        raise LifetimeError(
-            f"this client's tokens live {token.lifetime:.0f} s, less than min_ttl asks ({wish.min_ttl:.0f} s)",
-            hint=f"{hint}, {then}" if then else hint,
-        )
 
 
 class TokenSource:
@@ -153,7 +124,7 @@ class TokenSource:
             try:
                 return get(self.entry(deadline))
             except ClientChanged as e:
-                self._report.note("the provider holds another client than at its last read")
+                self._report.fact("client", "changed")
                 self._entry = self._reopen(e.client_id)
         raise CredentialsError(
             "the provider names another client each time it is asked", hint="pin one with the setting client_id"
@@ -161,6 +132,7 @@ class TokenSource:
 
     def _token(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
         if not entry.shared:
+            self._report.fact("cache", "off")
             return self._checked(self._fetched(entry, wish, deadline), wish)
         pauses, patience = Pauses(0.005, 0.05), self._liveness.patience(deadline)
         waits = False
@@ -168,22 +140,26 @@ class TokenSource:
             token = self._cached(entry, wish)
             due = token is not None and self._liveness.due(entry, token, patience)
             if token and not due and self._clock() < token.refresh_at:
-                self._report.note("the token came from the cache")
+                self._report.fact("token", "cached")
                 return token
             with entry.attempt() as mine:
                 if mine:
+                    self._report.fact("lock", "taken")
                     return self._refresh(entry, wish, deadline)
             if token and not due:
-                self._report.note("the token came from the cache; another caller refreshes it")
+                self._report.fact("token", "ageing")
                 return token
             if not waits:
-                self._report.note(f"waiting for {entry.holder()}, who is getting this token")
+                self._report.fact("lock", "waiting", holder=entry.holder())
                 waits = True
             entry.wait(pauses, deadline)
 
     def _cached(self, entry: Entry, wish: Wish) -> AccessToken | None:
         now = self._clock()
         token = entry.read(lambda token: now < token.refresh_at and wish.accepts(token, now))
+        if token:
+            left = (token.refresh_at if now < token.refresh_at else token.reported_expiry) - now
+            self._report.fact("cached", wish.verdict(token, now), left=left, min_ttl=wish.min_ttl)
         if not token or not wish.concerns(token, now):
             return None
         possible(token, wish, "then run once with --refresh")
@@ -195,9 +171,10 @@ class TokenSource:
         if old and not self._liveness.holds(entry, old, deadline):
             old = None
         if old and self._clock() < old.refresh_at:
-            self._report.note("the token came from the cache, where another caller had just put it")
+            self._report.fact("token", "renewed")
             return old
         if old and entry.gate.wait():
+            self._report.fact("token", "kept")
             return old  # a rate limit never delays a caller who holds a valid token
         if old:
             entry.write(self._claimed(old))

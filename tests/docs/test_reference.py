@@ -11,7 +11,7 @@ from support.scripted import ScriptedServer, http, token
 from support.tokenme import of
 
 import gc_credhelper
-from gc_credhelper import cli, errors, formats, output, tokens
+from gc_credhelper import cli, errors, facts, formats, output, tokens
 from gc_credhelper.library import token_source
 from gc_credhelper.plugins import BUILT_IN, CACHES, PROVIDERS, known_names, load
 from gc_credhelper.regions import REGIONS
@@ -113,6 +113,12 @@ def test_every_option_of_a_command_is_documented_and_exists(machine: Machine, co
     assert shown == wanted
     if f"`{command}`" in parts["Shared options"]:
         assert shared <= exist
+
+
+def test_every_stage_that_explain_tells_of_is_listed() -> None:
+    shown = next(table for table in tables(REFERENCE / "commands.md") if table[0] == ["stage", "tells"])
+    listed = {stage for row in shown[1:] for stage in re.findall(r"`(\w+)`", row[0])}
+    assert listed == {stage for stage, _ in facts.TEXTS}
 
 
 def test_no_page_uses_an_option_that_does_not_exist(machine: Machine) -> None:

@@ -4,67 +4,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
 
 import pytest
+from support.versioned import Store
 
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, Error, InvalidClient, RateLimited, TemporaryError
 from gc_credhelper.lease import LEASE, Caller, Lease, StoreDown
 from gc_credhelper.record import Record, Refusal
 from gc_credhelper.report import Report
-from gc_credhelper.roles import Context, Denied, LostRace, Snapshot
-from gc_credhelper.settings import Setting
+from gc_credhelper.roles import Denied, Snapshot
 from gc_credhelper.shared import Shared
 from gc_credhelper.tokens import AccessToken
-
-
-class Store:
-    """Keeps texts with versions; `ahead` moves its clock, `breaks` is asked before each step."""
-
-    far: ClassVar[bool] = True
-    settings: ClassVar[tuple[Setting, ...]] = ()
-    locator: ClassVar[str | None] = None
-
-    def __init__(self, _: Context | None = None) -> None:
-        self.ahead = 0.0
-        self.reads = self.writes = 0
-        self.breaks: Callable[[str], None] = lambda _: None
-        self._lock = threading.Lock()
-        self._kept: dict[str, tuple[int, str, float]] = {}
-
-    def read(self, key: str, deadline: Deadline) -> Snapshot:  # noqa: ARG002  # nothing here takes time
-        self.breaks("read")
-        with self._lock:
-            self.reads += 1
-            version, text, at = self._kept.get(key, (0, "", 0.0))
-            return Snapshot(version, text, self._now() - at if version else None)
-
-    def compare_and_set(self, key: str, version: int, text: str, deadline: Deadline) -> int:  # noqa: ARG002
-        self.breaks("write")
-        with self._lock:
-            self.writes += 1
-            if self._kept.get(key, (0,))[0] != version:
-                raise LostRace
-            self._kept[key] = (version + 1, text, self._now())
-        self.breaks("written")
-        return version + 1
-
-    def _now(self) -> float:
-        return time.monotonic() + self.ahead
-
-    def record(self) -> Record:
-        return Record.load(self._kept["k"][1])
-
-    def record_exists(self) -> bool:
-        return "k" in self._kept
-
-    def put(self, record: Record) -> None:
-        self.put_text(record.dump())
-
-    def put_text(self, text: str) -> None:
-        version = self._kept.get("k", (0,))[0]
-        self._kept["k"] = (version + 1, text, self._now())
 
 
 class Issuer:
