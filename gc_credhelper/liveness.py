@@ -77,7 +77,7 @@ class Liveness:
             return True
         if client_id is not None and is_same(client_id, entry.whose.client_id):
             entry.proofs.alive(token, now)
-            self._report.note("the cached token is alive")
+            self._report.fact("check", "alive")
             return True
         if not entry.reject(token.value, deadline):
             entry.proofs.in_vain(token, now)
@@ -85,7 +85,7 @@ class Liveness:
                 "the cached token is dead, and so was another one less than a minute ago: look at the API URL"
             )
             return True
-        self._report.note("the cached token was dead" if client_id is None else "the cached token was another client's")
+        self._report.fact("check", "dead" if client_id is None else "foreign")
         return False
 
     def _unchecked(self, why: str) -> None:

@@ -7,6 +7,7 @@ from .plan import Inputs, Plan
 from .private import PrivateDir, reason
 from .private_portable import Unsafe
 from .rejections import Rejections
+from .tokens import AccessToken
 
 
 def obstacle(inputs: Inputs) -> str:
@@ -41,4 +42,16 @@ def _flaw(known: Plan) -> str:
         return "a token of this client was rejected since this one was cached"
     if not token.usable(now, known.min_ttl):
         return "the cached token is not good for long enough"
-    return "the cached token is due for a refresh" if now >= token.refresh_at else ""
+    if now >= token.refresh_at:
+        return "the cached token is due for a refresh"
+    is_due = known.verify and now - _alive_at(known, token, now) >= known.verify
+    return "the cached token is due for a check, as the setting verify asks" if is_due else ""
+
+
+def _alive_at(known: Plan, token: AccessToken, now: float) -> float:
+    """When it was last known to be alive."""
+    try:
+        proof = PrivateDir(known.state).read(f"{known.key}.alive").decode("latin-1")
+    except (OSError, Unsafe):
+        proof = ""
+    return tokens.load_proof(proof, token, now)[0]

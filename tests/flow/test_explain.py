@@ -15,6 +15,7 @@ from support import Machine, Run, client
 from support.entries import AGEING, ENDING, EXPIRED, get, locked, path_of, put
 from support.hunting import canary, hunt
 from support.scripted import Request, ScriptedServer, http, token
+from support.tokenme import DEAD, of
 
 import gc_credhelper
 from gc_credhelper.facts import TEXTS
@@ -349,6 +350,24 @@ def test_token_says_some_of_it_with_v_and_all_of_it_with_vv(machine: Machine, sa
     assert some == ["gc-credhelper: note: a new token was issued; it lives 86400 s"]
     assert {*some} < {*all_of_it}
     assert "gc-credhelper: note: gate: open: nothing keeps this call from a token request" in all_of_it
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [(of(), "alive"), (DEAD, "dead"), (of("another client"), "foreign")],
+    ids=["alive", "dead", "foreign"],
+)
+def test_what_the_api_said_of_a_cached_token_is_told(
+    machine: Machine, server: ScriptedServer, said: bytes, outcome: str
+) -> None:
+    with ScriptedServer(said) as api:
+        more = {"GC_CREDHELPER_API_URL": api.token_url.removesuffix("/oauth/token"), "GC_CREDHELPER_VERIFY": "10s"}
+        assert machine.run("token", env=client(server, **more)).code == 0
+        put(machine.cache, server, age=100)
+        told = explain(machine, server, **more)
+    assert told.of("check") == [outcome]
+    assert "due for a check" in told.one("launcher", "leaves")["why"]
+    assert told.of("launcher")[-1] == "will-serve"
 
 
 # The cold twin of the launcher's own decision.
