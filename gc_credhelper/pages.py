@@ -27,7 +27,7 @@ from .transport import Answer
 T = TypeVar("T")
 Json = dict[str, Any]
 
-AHEAD = 10  # pages that are fetched at a time
+AHEAD = 16  # pages that are fetched at a time: with more, our own work is what takes the time
 _ROWS = ("entities", "results", "conversations", "Resources")
 _TOTALS = ("total", "totalHits", "totalResults", "totalCount")
 _EMPTY = 3  # pages without rows, one after the other, that end a list though it goes on
