@@ -1,0 +1,176 @@
+"""How fast, in how much memory and how safely a list is read: the users of an organisation, as JSON lines.
+
+`.venv/bin/python bench/export.py` takes about ten minutes and exits with 1 when a figure is missed; `--only NAME` takes
+one of the figures. `make clients` installs Genesys' SDK, one of the loops that ours are compared with.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from organisation import BIN, OURS, Organisation, ids, organisation
+
+ROOT = Path(__file__).parent.parent
+SDK = ROOT / ".build" / "clients" / "genesys-python" / "bin" / "python"
+LOOPS = str(Path(__file__).with_name("loops.py"))
+PYTHON = str(BIN / "python")
+LATENCY = 0.05  # seconds before each answer, of login and API
+
+FASTER, LARGER, ALLOWED = 5.0, 1.2, 300  # the figures
+
+Verdict = tuple[bool, str]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads all users into a file. `argv`: given the size of a page and the file."""
+
+    name: str
+    argv: Callable[[int, str], list[str]]
+    prints: bool = False
+
+    def read(self, where: Organisation, size: int, **more: str) -> tuple[float, int, list[str], str]:
+        """Seconds, KiB, the ids that came, and what it said."""
+        path = where.place / "rows"
+        path.unlink(missing_ok=True)
+        run = where.run(self.argv(size, str(path)), str(path) if self.prints else os.devnull, **more)
+        return run.seconds, run.peak, ids(path), run.complaint
+
+
+def loop(kind: str, python: Path | str) -> Callable[[int, str], list[str]]:
+    return lambda size, path: [str(python), LOOPS, kind, str(size), path]
+
+
+def api(*more: str) -> Callable[[int, str], list[str]]:
+    return lambda size, _: [OURS, "api", "GET", f"/api/v2/users?pageSize={size}", "--paginate", *more]
+
+
+API = Reader("gc-credhelper api --paginate", api(), prints=True)
+OUR_READERS = [API]
+JUDGED = [
+    Reader("Genesys' SDK, get_users", loop("sdk", SDK)),
+    Reader("requests.get, as in tutorials", loop("requests", PYTHON)),
+]
+OTHERS = [Reader("requests, connection kept", loop("session", PYTHON))]
+
+
+def expect(reader: Reader, found: Sequence[str], users: int) -> None:
+    if len(found) != users or len(set(found)) != users:
+        raise SystemExit(f"{reader.name}: {len(found)} rows, {len(set(found))} of them distinct, and not {users}")
+
+
+def speed(users: int, size: int, rounds: int) -> Iterator[Verdict]:
+    """Two times of each: the whole process, and the walk alone. The second is the first without what the same takes in
+    an organisation of one user, whose page counts again with its latency: so interpreter, imports and token are out.
+    """
+    readers = [*OUR_READERS, *JUDGED, *OTHERS]
+    whole: dict[str, list[float]] = {reader.name: [] for reader in readers}
+    walk: dict[str, list[float]] = {reader.name: [] for reader in readers}
+    setting = ("--latency", str(LATENCY), "--api-limit", "0")
+    with organisation(users, *setting) as all_of_them, organisation(1, *setting) as one:
+        for number in range(-1, rounds):
+            for reader in readers:
+                little = reader.read(one, size)[0]
+                if number < 0:  # does not count: it writes .pyc files
+                    continue
+                seconds, _, found, _ = reader.read(all_of_them, size)
+                expect(reader, found, users)
+                whole[reader.name].append(seconds)
+                walk[reader.name].append(seconds - little + LATENCY)
+    print(f"\n{users} users in pages of {size}, {LATENCY * 1000:.0f} ms of latency; each run begins without a token")
+    print(f"medians of {rounds} interleaved rounds, load {os.getloadavg()[0]:.1f}; times as long as the first\n")
+    print(f"{'':32}{'whole s':>8}  ratio  quartiles   {'walk s':>8}  ratio  quartiles")
+    for reader in readers:
+        cells = (cell(times[reader.name], times[API.name]) for times in (whole, walk))
+        print(f"{reader.name:32}{'   '.join(cells)}")
+    print()
+    for what, times in (("import time included", whole), ("import time excluded", walk)):
+        for ours in OUR_READERS:
+            ratios = [ratio(times[other.name], times[ours.name])[1] for other in JUDGED]
+            text = f"pages of {size}, {what}: {ours.name} is {' and '.join(f'{r:.1f}' for r in ratios)} times faster"
+            yield min(ratios) >= FASTER, f"{text} than {' and '.join(other.name for other in JUDGED)}"
+
+
+def ratio(mine: Sequence[float], base: Sequence[float]) -> list[float]:
+    """Quartiles of the ratios within a round."""
+    ratios = [one / other for one, other in zip(mine, base, strict=True)]
+    return statistics.quantiles(ratios, n=4, method="inclusive")
+
+
+def cell(mine: Sequence[float], base: Sequence[float]) -> str:
+    low, middle, high = ratio(mine, base)
+    return f"{statistics.median(mine):8.2f} {middle:6.2f}  {low:4.1f} to {high:4.1f}"
+
+
+def memory(few: int, many: int) -> Iterator[Verdict]:
+    """Peaks of resident memory in organisations of two sizes."""
+    for reader in OUR_READERS:
+        peaks = []
+        for users in (few, many):
+            with organisation(users, "--api-limit", "0") as where:
+                runs = [reader.read(where, 100) for _ in range(3)]
+            for run in runs:
+                expect(reader, run[2], users)
+            peaks.append(statistics.median(run[1] for run in runs) / 1024)
+        text = f"{reader.name} takes {peaks[0]:.1f} MiB for {few} users and {peaks[1]:.1f} MiB for {many}"
+        yield peaks[1] <= LARGER * peaks[0], f"{text}: {peaks[1] / peaks[0]:.2f} times as much"
+
+
+def rate(users: int) -> Iterator[Verdict]:
+    """More pages than a token may ask for in a minute, with one token and with two."""
+    for reader in OUR_READERS:
+        for slots in (1, 2):
+            with organisation(users, "--api-limit", str(ALLOWED)) as where:
+                seconds, _, found, _ = reader.read(where, 100, GC_CREDHELPER_SLOTS=str(slots))
+                counted = where.stats()
+            expect(reader, found, users)
+            kept = counted["max_per_window"] <= ALLOWED and not counted["rate_limited"]
+            text = f"{counted['api_requests']} pages with {slots} slots took {seconds:.0f} s; at most"
+            text = f"{text} {counted['max_per_window']} requests a minute per token, {counted['rate_limited']} refused"
+            yield kept and counted["tokens_issued"] == slots, f"{reader.name}: {text}"
+
+
+FAULTS = ("api-429:2@9", "api-500:3@7", "api-reset:3@7", "api-401:1@12", "api-503:1@3", "api-truncated:2@5")
+
+
+def faults(users: int) -> Iterator[Verdict]:
+    """Every kind of failure in the middle of a walk, and twice a token that dies."""
+    for reader in OUR_READERS:
+        with organisation(users, *(word for fault in FAULTS for word in ("--fail", fault))) as where:
+            found = reader.read(where, 100)[2]
+            counted = where.stats()
+        expect(reader, found, users)
+        yield True, f"{reader.name} lost and doubled none of {users} rows through {counted['faults']} faults"
+
+
+FIGURES: dict[str, Callable[[int], Iterator[Verdict]]] = {
+    "speed": lambda rounds: speed(10_000, 100, rounds),
+    "default-pages": lambda rounds: speed(10_000, 25, max(2, rounds // 2)),
+    "memory": lambda _: memory(1_000, 100_000),
+    "faults": lambda _: faults(10_000),
+    "rate": lambda _: rate(40_000),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: 5)")
+    parser.add_argument("--only", action="append", choices=FIGURES, help="repeatable; default: all of them")
+    options = parser.parse_args()
+    if not SDK.exists():
+        raise SystemExit("Genesys' SDK is missing: run make clients, or tools/clients.py genesys-python")
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} processors")
+    verdicts = []
+    for name in options.only or FIGURES:
+        for fine, text in FIGURES[name](options.rounds):
+            print(f"{'PASS' if fine else 'FAIL'}: {text}", flush=True)
+            verdicts.append(fine)
+    return 0 if all(verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
