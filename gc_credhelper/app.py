@@ -64,7 +64,6 @@ class App:
 
     def of_each_slot(self) -> "list[App]":
         """What the same command line means to the caller of each slot."""
-
         numbers = range(self.slot.count)
         return [self if number == self.slot.number else self._but(slot=(number, "each slot")) for number in numbers]
 
