@@ -82,6 +82,12 @@ class App:
             )
         return self.slot.dealt(ids) if ids else None
 
+    @property
+    def client_ids(self) -> list[str]:
+        """Of every client of the pool. Every error of TokenSource.token, for a provider may have to be asked."""
+        apps = {app._provider_written: app for app in (*self.of_each_slot(), self)}  # noqa: SLF001  # of this class
+        return sorted({app.source.entry().whose.client_id for app in apps.values()})
+
     def repeated(self) -> None:
         """Say that whoever called this command may call it again at once when it fails, as some of its callers do."""
         line = "\0".join([str(os.getppid()), *self.inputs.argv])

@@ -23,6 +23,7 @@ COMMANDS = {
     "token": "print a valid token",
     "exec": "run a program with a valid token in its environment",
     "api": "call the Platform API with a valid token, and walk its lists",
+    "export": "write users, queues, skills or conversations to a file, resumable",
     "reject": "hear that the API refused a token, and keep it away",
     "helper": "speak the credential-helper protocol of another tool",
     "doctor": "run every step of a cold run, and say what to mend",

@@ -26,7 +26,8 @@ _NAME = 300  # characters of a holder's name that are believed
 if sys.platform != "win32":
     import fcntl
 
-    def _try_lock(fd: int) -> bool:
+    def try_lock(fd: int) -> bool:
+        """Lock the file unless somebody has; the lock lives as long as the descriptor. OSError."""
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -41,7 +42,8 @@ else:  # pragma: no cover
 
     _BYTE = 1 << 30  # far behind the holder's name, which others want to read
 
-    def _try_lock(fd: int) -> bool:
+    def try_lock(fd: int) -> bool:
+        """See above."""
         os.lseek(fd, _BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
@@ -97,7 +99,7 @@ class LocalLock:
                 with _guard:
                     fd = self._directory.open_lock(self._name)
                     _held.add(fd)
-                mine = _try_lock(fd)
+                mine = try_lock(fd)
         except (OSError, Unsafe) as e:
             self._report.warn(
                 f"no lock can be held in {self._where} ({reason(e)}): every process may ask for a token",
@@ -128,7 +130,7 @@ class LocalLock:
         with _guard:
             fd = self._directory.open_lock(self._name)
             try:
-                if free := _try_lock(fd):
+                if free := try_lock(fd):
                     _unlock(fd)
             finally:
                 os.close(fd)
