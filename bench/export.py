@@ -33,12 +33,21 @@ class Reader:
     argv: Callable[[int, str], list[str]]
     prints: bool = False
 
-    def read(self, where: Organisation, size: int, **more: str) -> tuple[float, int, list[str], str]:
-        """Seconds, KiB, the ids that came, and what it said."""
-        path = where.place / "rows"
-        path.unlink(missing_ok=True)
-        run = where.run(self.argv(size, str(path)), str(path) if self.prints else os.devnull, **more)
-        return run.seconds, run.peak, ids(path), run.complaint
+    def read(self, where: Organisation, size: int, **more: str) -> float:
+        """Seconds. SystemExit unless every user came once."""
+        run = where.run(self.argv(size, str(where.rows)), self.out(where), **more)
+        self.check(where)
+        return run.seconds
+
+    def out(self, where: Organisation) -> str:
+        """Where standard output goes."""
+        return str(where.rows) if self.prints else os.devnull
+
+    def check(self, where: Organisation) -> None:
+        """SystemExit unless every user came once."""
+        found = ids(where.rows)
+        if len(found) != where.users or len(set(found)) != where.users:
+            raise SystemExit(f"{self.name}: {len(found)} rows, {len(set(found))} distinct, of {where.users} users")
 
 
 def loop(kind: str, python: Path | str) -> Callable[[int, str], list[str]]:
@@ -50,17 +59,13 @@ def api(*more: str) -> Callable[[int, str], list[str]]:
 
 
 API = Reader("gc-credhelper api --paginate", api(), prints=True)
-OUR_READERS = [API]
+EXPORT = Reader("gc-credhelper export", lambda _, path: [OURS, "export", "users", "--file", path, "--format", "jsonl"])
+OUR_READERS = [API, EXPORT]
 JUDGED = [
     Reader("Genesys' SDK, get_users", loop("sdk", SDK)),
     Reader("requests.get, as in tutorials", loop("requests", PYTHON)),
 ]
 OTHERS = [Reader("requests, connection kept", loop("session", PYTHON))]
-
-
-def expect(reader: Reader, found: Sequence[str], users: int) -> None:
-    if len(found) != users or len(set(found)) != users:
-        raise SystemExit(f"{reader.name}: {len(found)} rows, {len(set(found))} of them distinct, and not {users}")
 
 
 def speed(users: int, size: int, rounds: int) -> Iterator[Verdict]:
@@ -74,11 +79,10 @@ def speed(users: int, size: int, rounds: int) -> Iterator[Verdict]:
     with organisation(users, *setting) as all_of_them, organisation(1, *setting) as one:
         for number in range(-1, rounds):
             for reader in readers:
-                little = reader.read(one, size)[0]
+                little = reader.read(one, size)
                 if number < 0:  # does not count: it writes .pyc files
                     continue
-                seconds, _, found, _ = reader.read(all_of_them, size)
-                expect(reader, found, users)
+                seconds = reader.read(all_of_them, size)
                 whole[reader.name].append(seconds)
                 walk[reader.name].append(seconds - little + LATENCY)
     print(f"\n{users} users in pages of {size}, {LATENCY * 1000:.0f} ms of latency; each run begins without a token")
@@ -112,10 +116,9 @@ def memory(few: int, many: int) -> Iterator[Verdict]:
         peaks = []
         for users in (few, many):
             with organisation(users, "--api-limit", "0") as where:
-                runs = [reader.read(where, 100) for _ in range(3)]
-            for run in runs:
-                expect(reader, run[2], users)
-            peaks.append(statistics.median(run[1] for run in runs) / 1024)
+                argv, out = reader.argv(100, str(where.rows)), reader.out(where)
+                peaks.append(statistics.median(where.peak(argv, out) for _ in range(3)))
+                reader.check(where)
         text = f"{reader.name} takes {peaks[0]:.1f} MiB for {few} users and {peaks[1]:.1f} MiB for {many}"
         yield peaks[1] <= LARGER * peaks[0], f"{text}: {peaks[1] / peaks[0]:.2f} times as much"
 
@@ -125,9 +128,8 @@ def rate(users: int) -> Iterator[Verdict]:
     for reader in OUR_READERS:
         for slots in (1, 2):
             with organisation(users, "--api-limit", str(ALLOWED)) as where:
-                seconds, _, found, _ = reader.read(where, 100, GC_CREDHELPER_SLOTS=str(slots))
+                seconds = reader.read(where, 100, GC_CREDHELPER_SLOTS=str(slots))
                 counted = where.stats()
-            expect(reader, found, users)
             kept = counted["max_per_window"] <= ALLOWED and not counted["rate_limited"]
             text = f"{counted['api_requests']} pages with {slots} slots took {seconds:.0f} s; at most"
             text = f"{text} {counted['max_per_window']} requests a minute per token, {counted['rate_limited']} refused"
@@ -141,9 +143,8 @@ def faults(users: int) -> Iterator[Verdict]:
     """Every kind of failure in the middle of a walk, and twice a token that dies."""
     for reader in OUR_READERS:
         with organisation(users, *(word for fault in FAULTS for word in ("--fail", fault))) as where:
-            found = reader.read(where, 100)[2]
+            reader.read(where, 100)
             counted = where.stats()
-        expect(reader, found, users)
         yield True, f"{reader.name} lost and doubled none of {users} rows through {counted['faults']} faults"
 
 

@@ -16,12 +16,21 @@ BIN = Path(sys.executable).parent  # not resolved: the interpreter of a venv is 
 OURS = str(BIN / "gc-credhelper")
 
 
+# A process begins with the peak of the one that starts it (Linux, mm_struct.hiwater_rss), so a small one must do it.
+_PEAK = """
+import os, resource, sys
+status = os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ), 0)[1])
+with open(sys.argv[1], "w") as out:
+    out.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
+
+
 @dataclass(frozen=True)
 class Run:
-    """One command: `seconds` from its start to its end, `peak` of its memory in KiB, and what it said."""
+    """One command: `seconds` from its start to its end, and what it said."""
 
     seconds: float
-    peak: int
     status: int
     complaint: str
 
@@ -29,10 +38,13 @@ class Run:
 class Organisation:
     """Commands that run here have no configuration, and reach nothing else."""
 
-    def __init__(self, place: Path, *options: str) -> None:
-        """`place`: a directory for files. `options`: of `gc-credhelper sandbox`."""
+    def __init__(self, place: Path, users: int, *options: str) -> None:
+        """`place`: a directory for files, such as `rows`. `options`: of `gc-credhelper sandbox`."""
         self.place = place
-        self._server = subprocess.Popen([OURS, "sandbox", *options], stdout=subprocess.PIPE)
+        self.users = users
+        self.rows = place / "rows.jsonl"
+        argv = [OURS, "sandbox", "--users", str(users), *options]
+        self._server = subprocess.Popen(argv, stdout=subprocess.PIPE)
         assert self._server.stdout
         self._ready = json.loads(self._server.stdout.readline())
 
@@ -71,6 +83,12 @@ class Organisation:
             raise SystemExit(f"{' '.join(argv)} ended with {run.status}\n{run.complaint}")
         return run
 
+    def peak(self, argv: list[str], out: str = os.devnull) -> float:
+        """The most memory that a command holds, in MiB; SystemExit when it fails."""
+        found = self.place / "peak"
+        self.run([str(BIN / "python"), "-I", "-S", "-c", _PEAK, str(found), *argv], out)
+        return int(found.read_text()) / 1024
+
     def close(self) -> None:
         """End the sandbox."""
         assert self._server.stdout
@@ -89,16 +107,15 @@ class Started:
 
     def ended(self) -> Run:
         """When it has."""
-        _, status, used = os.wait4(self.pid, 0)
-        seconds = time.perf_counter() - self.began
-        return Run(seconds, used.ru_maxrss, os.waitstatus_to_exitcode(status), self.err.read_text())
+        _, status = os.waitpid(self.pid, 0)
+        return Run(time.perf_counter() - self.began, os.waitstatus_to_exitcode(status), self.err.read_text())
 
 
 @contextlib.contextmanager
 def organisation(users: int, *options: str) -> Iterator[Organisation]:
     """As long as the block runs, with a directory that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="gc-credhelper-bench-") as place:
-        one = Organisation(Path(place), "--users", str(users), *options)
+        one = Organisation(Path(place), users, *options)
         try:
             yield one
         finally:
