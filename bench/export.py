@@ -6,13 +6,15 @@ one of the figures. `make clients` installs Genesys' SDK, one of the loops that 
 
 import argparse
 import os
+import signal
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from organisation import BIN, OURS, Organisation, ids, organisation
+from organisation import BIN, OURS, Organisation, Run, ids, organisation
 
 ROOT = Path(__file__).parent.parent
 SDK = ROOT / ".build" / "clients" / "genesys-python" / "bin" / "python"
@@ -33,11 +35,11 @@ class Reader:
     argv: Callable[[int, str], list[str]]
     prints: bool = False
 
-    def read(self, where: Organisation, size: int, **more: str) -> float:
-        """Seconds. SystemExit unless every user came once."""
-        run = where.run(self.argv(size, str(where.rows)), self.out(where), **more)
+    def read(self, where: Organisation, size: int, *words: str, **variables: str) -> Run:
+        """SystemExit unless every user came once."""
+        run = where.run([*self.argv(size, str(where.rows)), *words], self.out(where), **variables)
         self.check(where)
-        return run.seconds
+        return run
 
     def out(self, where: Organisation) -> str:
         """Where standard output goes."""
@@ -54,12 +56,17 @@ def loop(kind: str, python: Path | str) -> Callable[[int, str], list[str]]:
     return lambda size, path: [str(python), LOOPS, kind, str(size), path]
 
 
-def api(*more: str) -> Callable[[int, str], list[str]]:
-    return lambda size, _: [OURS, "api", "GET", f"/api/v2/users?pageSize={size}", "--paginate", *more]
+def api(size: int, _: str) -> list[str]:
+    return [OURS, "api", "GET", f"/api/v2/users?pageSize={size}", "--paginate"]
 
 
-API = Reader("gc-credhelper api --paginate", api(), prints=True)
-EXPORT = Reader("gc-credhelper export", lambda _, path: [OURS, "export", "users", "--file", path, "--format", "jsonl"])
+def export(_: int, path: str) -> list[str]:
+    """It always asks for pages of 100."""
+    return [OURS, "export", "users", "--file", path]
+
+
+API = Reader("gc-credhelper api --paginate", api, prints=True)
+EXPORT = Reader("gc-credhelper export", export)
 OUR_READERS = [API, EXPORT]
 JUDGED = [
     Reader("Genesys' SDK, get_users", loop("sdk", SDK)),
@@ -79,14 +86,14 @@ def speed(users: int, size: int, rounds: int) -> Iterator[Verdict]:
     with organisation(users, *setting) as all_of_them, organisation(1, *setting) as one:
         for number in range(-1, rounds):
             for reader in readers:
-                little = reader.read(one, size)
+                little = reader.read(one, size).seconds
                 if number < 0:  # does not count: it writes .pyc files
                     continue
-                seconds = reader.read(all_of_them, size)
+                seconds = reader.read(all_of_them, size).seconds
                 whole[reader.name].append(seconds)
                 walk[reader.name].append(seconds - little + LATENCY)
     print(f"\n{users} users in pages of {size}, {LATENCY * 1000:.0f} ms of latency; each run begins without a token")
-    print(f"medians of {rounds} interleaved rounds, load {os.getloadavg()[0]:.1f}; times as long as the first\n")
+    print(f"medians of {rounds} interleaved rounds, load {os.getloadavg()[0]:.1f}; ratio: to the first of the round\n")
     print(f"{'':32}{'whole s':>8}  ratio  quartiles   {'walk s':>8}  ratio  quartiles")
     for reader in readers:
         cells = (cell(times[reader.name], times[API.name]) for times in (whole, walk))
@@ -95,8 +102,8 @@ def speed(users: int, size: int, rounds: int) -> Iterator[Verdict]:
     for what, times in (("import time included", whole), ("import time excluded", walk)):
         for ours in OUR_READERS:
             ratios = [ratio(times[other.name], times[ours.name])[1] for other in JUDGED]
-            text = f"pages of {size}, {what}: {ours.name} is {' and '.join(f'{r:.1f}' for r in ratios)} times faster"
-            yield min(ratios) >= FASTER, f"{text} than {' and '.join(other.name for other in JUDGED)}"
+            faster = " and ".join(f"{r:.1f} × {other.name}" for r, other in zip(ratios, JUDGED, strict=True))
+            yield min(ratios) >= FASTER, f"pages of {size}, {what}: {ours.name} is as fast as {faster}"
 
 
 def ratio(mine: Sequence[float], base: Sequence[float]) -> list[float]:
@@ -128,24 +135,55 @@ def rate(users: int) -> Iterator[Verdict]:
     for reader in OUR_READERS:
         for slots in (1, 2):
             with organisation(users, "--api-limit", str(ALLOWED)) as where:
-                seconds = reader.read(where, 100, GC_CREDHELPER_SLOTS=str(slots))
+                run = reader.read(where, 100, "-v", GC_CREDHELPER_SLOTS=str(slots))
                 counted = where.stats()
-            kept = counted["max_per_window"] <= ALLOWED and not counted["rate_limited"]
-            text = f"{counted['api_requests']} pages with {slots} slots took {seconds:.0f} s; at most"
-            text = f"{text} {counted['max_per_window']} requests a minute per token, {counted['rate_limited']} refused"
-            yield kept and counted["tokens_issued"] == slots, f"{reader.name}: {text}"
+            most, refused, waited = counted["max_per_window"], counted["rate_limited"], "are used up" in run.complaint
+            text = f"{reader.name}, slots={slots}: {counted['api_requests']} requests in {run.seconds:.0f} s"
+            fine = most <= ALLOWED and not refused and counted["tokens_issued"] == slots and waited == (slots == 1)
+            yield fine, f"{text}, at most {most} a minute and token, {refused} refused"
 
 
-FAULTS = ("api-429:2@9", "api-500:3@7", "api-reset:3@7", "api-401:1@12", "api-503:1@3", "api-truncated:2@5")
+FAULTS = {"api-429": 2, "api-500": 3, "api-reset": 3, "api-401": 1, "api-503": 1, "api-truncated": 2}
+APART = 6  # requests that pass before each of them
 
 
 def faults(users: int) -> Iterator[Verdict]:
-    """Every kind of failure in the middle of a walk, and twice a token that dies."""
+    """Every kind of failure in the middle of a walk."""
+    words = [word for kind, count in FAULTS.items() for word in ("--fail", f"{kind}:{count}@{APART}")]
     for reader in OUR_READERS:
-        with organisation(users, *(word for fault in FAULTS for word in ("--fail", fault))) as where:
+        with organisation(users, *words) as where:
             reader.read(where, 100)
-            counted = where.stats()
-        yield True, f"{reader.name} lost and doubled none of {users} rows through {counted['faults']} faults"
+            met = where.stats()["faults"]
+        text = f"{reader.name} lost and doubled none of {users} rows through {met} faults ({', '.join(FAULTS)})"
+        yield met == sum(FAULTS.values()), text
+
+
+def kills(users: int, times: int) -> Iterator[Verdict]:
+    """`kill -9` again and again, each time further on in the file, and then to the end."""
+    with organisation(users, "--latency", str(LATENCY), "--api-limit", "0") as where:
+        EXPORT.read(where, 100)
+        whole = where.rows.read_bytes()
+        asked = where.stats()["api_requests"]
+        where.rows.unlink()
+        for number in range(times):
+            run = where.start(EXPORT.argv(100, str(where.rows)))
+            while not where.rows.exists() and size(where.part) <= len(whole) * number // times:
+                time.sleep(0.001)
+            os.kill(run.pid, signal.SIGKILL)
+            run.ended()
+        alive = where.rows.exists()
+        EXPORT.read(where, 100)
+        again = where.stats()["api_requests"] - asked
+        same = where.rows.read_bytes() == whole
+    text = f"{EXPORT.name}: after {times} times kill -9 the file of {users} rows is {'' if same else 'not '}the same"
+    yield same and not alive and again < 2 * asked, f"{text}, after {again} requests in place of {asked}"
+
+
+def size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 FIGURES: dict[str, Callable[[int], Iterator[Verdict]]] = {
@@ -153,6 +191,7 @@ FIGURES: dict[str, Callable[[int], Iterator[Verdict]]] = {
     "default-pages": lambda rounds: speed(10_000, 25, max(2, rounds // 2)),
     "memory": lambda _: memory(1_000, 100_000),
     "faults": lambda _: faults(10_000),
+    "kills": lambda _: kills(10_000, 5),
     "rate": lambda _: rate(40_000),
 }
 

@@ -43,6 +43,7 @@ class Organisation:
         self.place = place
         self.users = users
         self.rows = place / "rows.jsonl"
+        self.part = place / "rows.jsonl.part"
         argv = [OURS, "sandbox", "--users", str(users), *options]
         self._server = subprocess.Popen(argv, stdout=subprocess.PIPE)
         assert self._server.stdout
