@@ -69,10 +69,10 @@ API = Reader("gc-credhelper api --paginate", api, prints=True)
 EXPORT = Reader("gc-credhelper export", export)
 OUR_READERS = [API, EXPORT]
 JUDGED = [
-    Reader("Genesys' SDK, get_users", loop("sdk", SDK)),
-    Reader("requests.get, as in tutorials", loop("requests", PYTHON)),
+    Reader("Genesys' SDK", loop("sdk", SDK)),
+    Reader("requests.get", loop("requests", PYTHON)),
 ]
-OTHERS = [Reader("requests, connection kept", loop("session", PYTHON))]
+OTHERS = [Reader("requests.Session", loop("session", PYTHON))]
 
 
 def speed(users: int, size: int, rounds: int) -> Iterator[Verdict]:
@@ -102,8 +102,8 @@ def speed(users: int, size: int, rounds: int) -> Iterator[Verdict]:
     for what, times in (("import time included", whole), ("import time excluded", walk)):
         for ours in OUR_READERS:
             ratios = [ratio(times[other.name], times[ours.name])[1] for other in JUDGED]
-            faster = " and ".join(f"{r:.1f} × {other.name}" for r, other in zip(ratios, JUDGED, strict=True))
-            yield min(ratios) >= FASTER, f"pages of {size}, {what}: {ours.name} is as fast as {faster}"
+            text = ", ".join(f"{r:.1f} times as fast as {other.name}" for r, other in zip(ratios, JUDGED, strict=True))
+            yield min(ratios) >= FASTER, f"pages of {size}, {what}: {ours.name} is {text}"
 
 
 def ratio(mine: Sequence[float], base: Sequence[float]) -> list[float]:
