@@ -62,8 +62,10 @@ soak: $(VENV)/dev ## the races at the counts of the figures (minutes)
 	$(BIN)/python -m pytest -m soak -n 0 -s --timeout 1800
 	for provider in $(PROVIDERS); do (cd $$provider && $(CURDIR)/$(BIN)/python -m pytest -m soak -n 0 -s --timeout 3600) || [ $$? = 5 ] || exit; done
 
-bench: $(VENV)/dev ## ratios, measured side by side, in every layout that installers make (minutes)
+bench: $(VENV)/dev ## ratios, measured side by side: lists, and hits in every layout that installers make (minutes)
 	$(BIN)/python bench/hit.py
+	$(BIN)/python tools/clients.py genesys-python
+	$(BIN)/python bench/export.py
 	$(BIN)/python bench/layouts.py
 
 docs: $(VENV)/dev ## run every command that README and docs show

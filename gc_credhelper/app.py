@@ -67,11 +67,12 @@ class App:
 
     def of_each_slot(self) -> "list[App]":
         """What the same command line means to the caller of each slot."""
+        numbers = range(self.slot.count)
+        return [self if number == self.slot.number else self._but(slot=(number, "each slot")) for number in numbers]
 
-        def other(number: int) -> "App":
-            return App(self.inputs, {**self._flags, "slot": (number, "each slot")}, self.report)
-
-        return [self if number == self.slot.number else other(number) for number in range(self.slot.count)]
+    def _but(self, **flags: tuple[object, str]) -> "App":
+        """What the same command line with these flags means."""
+        return App(self.inputs, {**self._flags, **flags}, self.report)
 
     @property
     def pinned(self) -> str | None:
@@ -218,6 +219,8 @@ class App:
         """
         from .calls import Calls
 
+        if not self._caches:  # no token is kept, and yet all requests together need but one
+            return self._but(cache=(["memory"], "requests of one command")).calls(connections)
         sources = [app.source for app in sorted(self.of_each_slot(), key=lambda one: one is not self)]
         seconds = self.settings["deadline"]
         bounded = connections is None or self.settings.origin("deadline").layer != Layer.DEFAULT

@@ -13,9 +13,10 @@ import json
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -27,7 +28,7 @@ from .transport import Answer
 T = TypeVar("T")
 Json = dict[str, Any]
 
-AHEAD = 10  # pages that are fetched at a time
+AHEAD = 16  # pages that are fetched at a time: with more, our own work is what takes the time
 _ROWS = ("entities", "results", "conversations", "Resources")
 _TOTALS = ("total", "totalHits", "totalResults", "totalCount")
 _EMPTY = 3  # pages without rows, one after the other, that end a list though it goes on
@@ -59,17 +60,21 @@ class _Walk:
         self._seen: set[int] = set()
 
     def pages(self, first: Call) -> Iterator[Page]:
-        following = [first]
+        following: Iterable[Call] = [first]
         while following and self._empty < _EMPTY:
-            for call, answer in in_order(self._get, following):
+            for call, sent in in_order(self._send, following):
+                answer = parsed(sent, call)  # only now: ahead lie bytes, which are a small part of what they say
                 yield self._page(call, answer)
-            following = _numbered(call, answer) or _linked(call, answer)  # of the last one
-            if self._most is not None:
-                size = max(1, len(rows_of(answer)))
-                following = following[: max(0, math.ceil((self._most - self._got) / size))]
+            following = self._following(call, answer)  # the last one
 
-    def _get(self, call: Call) -> Any:
-        return parsed(self._send(call), call)
+    def _following(self, call: Call, answer: Any) -> Iterable[Call]:
+        """What is wanted behind this page; calls are made as their turn comes, for there may be very many."""
+        size = max(1, len(rows_of(answer)))
+        wanted = None if self._most is None else max(0, math.ceil((self._most - self._got) / size))
+        numbers, asking = _numbered(call, answer)
+        if numbers := numbers[:wanted]:
+            return map(asking, numbers)
+        return _linked(call, answer)[:wanted]
 
     def _page(self, call: Call, answer: Any) -> Page:
         rows = rows_of(answer)
@@ -84,13 +89,13 @@ class _Walk:
         return Page(rows, _whole(answer, *_TOTALS))
 
 
-def in_order(work: Callable[[Call], T], calls: Sequence[Call]) -> Iterator[tuple[Call, T]]:
+def in_order(work: Callable[[Call], T], calls: Iterable[Call]) -> Iterator[tuple[Call, T]]:
     """Each call with its result, of which a few are fetched ahead."""
-    todo, doing = deque(calls), deque[tuple[Call, Future[T]]]()
-    while todo or doing:
-        while todo and len(doing) < AHEAD:
-            call = todo.popleft()
-            doing.append((call, _begun(work, call)))
+    todo, doing = iter(calls), deque[tuple[Call, Future[T]]]()
+    while True:
+        doing.extend((call, _begun(work, call)) for call in islice(todo, AHEAD - len(doing)))
+        if not doing:
+            return
         call, future = doing.popleft()
         yield call, future.result()
 
@@ -133,26 +138,27 @@ def rows_of(answer: Any) -> list[Any]:
     return lists[0] if len(lists) == 1 and "nextUri" in answer else [answer]
 
 
-def _numbered(call: Call, answer: Any) -> list[Call]:
-    """All calls that follow, of a list whose length is known."""
+def _numbered(call: Call, answer: Any) -> tuple[range, Callable[[int], Call]]:
+    """The numbers that follow, of a list whose length is known, and the call for each."""
     if not isinstance(answer, dict) or _cursor(answer) or isinstance(answer.get("nextPage"), str):
-        return []
+        return range(0), lambda _: call
     size = len(rows_of(answer))
     total, index = _whole(answer, "totalResults"), _whole(answer, "startIndex")
     if total is not None and index is not None and "Resources" in answer:
-        return [_asking(call, startIndex=start) for start in range(index + size, total + 1, size)] if size else []
+        indexes = range(index + size, total + 1, size) if size else range(0)
+        return indexes, lambda start: _asking(call, startIndex=start)
     body = _body(call)
     if (hits := _whole(answer, "totalHits")) is not None and body is not None:
         paging = body.get("paging")
         paging = paging if isinstance(paging, dict) else {}
         number, size = _whole(paging, "pageNumber") or 1, _whole(paging, "pageSize") or _DEFAULT_SIZE
         numbers = range(number + 1, math.ceil(hits / size) + 1)
-        return [_with(call, body, paging={**paging, "pageSize": size, "pageNumber": n}) for n in numbers]
+        return numbers, lambda n: _with(call, body, paging={**paging, "pageSize": size, "pageNumber": n})
     count, number = _whole(answer, "pageCount"), _whole(answer, "pageNumber") or 1
     numbers = range(number + 1, (count or 0) + 1)
     if body is not None:
-        return [_with(call, body, pageNumber=n) for n in numbers]
-    return [_asking(call, pageNumber=n) for n in numbers]
+        return numbers, lambda n: _with(call, body, pageNumber=n)
+    return numbers, lambda n: _asking(call, pageNumber=n)
 
 
 def _linked(call: Call, answer: Any) -> list[Call]:

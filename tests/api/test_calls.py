@@ -283,6 +283,13 @@ def test_the_tokens_of_other_slots_are_used_when_one_is_used_up(api: Api, tmp_pa
     assert len(api.tokens) == 3
 
 
+def test_all_requests_of_a_command_share_a_token_that_no_cache_keeps(api: Api, tmp_path: Path) -> None:
+    api.answer = lambda asked: refused() if asked.token == "tok-1" and len(api.asked) > 10 else {"fine": True}
+    done, tokens = statuses(api, tmp_path, 20, cache="none")
+    assert set(done) == {200}
+    assert tokens == {*api.tokens} == {"tok-1", "tok-2"}, "one that serves, and one in its place when it is refused"
+
+
 def test_a_429_has_the_token_of_another_slot_used_at_once(api: Api, tmp_path: Path) -> None:
     api.answer = lambda asked: {"fine": True} if asked.token != "tok-1" else Say({}, 429, {"Retry-After": "100"})
     assert sent(api, tmp_path, POST, slots="2", slot="0") == {"fine": True}
