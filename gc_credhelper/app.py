@@ -18,22 +18,19 @@ from .plan import Inputs, Plan
 from .plugins import CACHES, PROVIDERS, Reference
 from .private import PrivateDir
 from .protocols import Request, is_ours, place
-from .reading import expanded
-from .regions import Endpoints, endpoints
 from .report import Report
 from .roles import CacheBackend, Context, CredentialProvider, is_far
 from .settings import SETTINGS, Layer
 from .shared import Shared
 from .source import TokenSource
+from .wire import Wire
 
 if TYPE_CHECKING:
     from .calls import Calls
-    from .exchange import TokenExchanger
     from .platform import Platform
-    from .transport import Transport
 
 
-class App:
+class App(Wire):
     """What one command line, or one library call, resolved to. Each part is built when it is first needed."""
 
     def __init__(self, inputs: Inputs, flags: Flags, report: Report) -> None:
@@ -100,11 +97,6 @@ class App:
         """Say that whoever called this command gives up soon: that is the deadline, unless somebody set one."""
         if self.settings.origin("deadline").layer == Layer.DEFAULT:
             self.seconds = seconds
-
-    @functools.cached_property
-    def endpoints(self) -> Endpoints:
-        """The two URLs."""
-        return endpoints(self.settings)
 
     @functools.cached_property
     def directory(self) -> PrivateDir:
@@ -200,13 +192,6 @@ class App:
             is_ours=lambda url: is_ours(Request(*place(url)), self.endpoints, self.settings["helper_hosts"] or ()),
         )
 
-    def exchanger(self) -> "TokenExchanger":
-        """One to the token endpoint. UsageError for a client certificate's key without a certificate."""
-        from .exchange import TokenExchanger  # its imports take longer than all the rest of a run that needs none
-
-        where, client_auth = self.endpoints, self.settings["client_auth"]
-        return TokenExchanger(where.token_url, client_auth, where.decided_by, self.transport(), self.report)
-
     def platform(self) -> "Platform":
         """The Platform API. UsageError when nothing says where it is."""
         from .platform import Platform
@@ -233,17 +218,6 @@ class App:
             seconds=seconds,
             connections=connections or 1,
         )
-
-    def transport(self) -> "Transport":
-        """What goes to the two URLs goes through it. UsageError for a key without a certificate."""
-        from .transport import Transport
-
-        certificate, key = (
-            path and expanded(path, self.inputs) for path in (self.settings["client_cert"], self.settings["client_key"])
-        )
-        if key and not certificate:
-            raise UsageError(f"client_key ({self.settings.origin('client_key')}) is set, but client_cert is not")
-        return Transport((certificate, key) if key else certificate)
 
     def entry(self, client_id: str) -> Entry:
         """Everything under the key of that client."""

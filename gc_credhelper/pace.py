@@ -23,6 +23,7 @@ class Pace:
         self._used = 0
         self._in_flight = 0
         self._ends = 0.0  # of the window, by the monotonic clock; before the first request there is none
+        self._stopped = 0.0  # until then
 
     def take(self) -> float:
         """Count one request, and return 0; or seconds to wait until there may be another, and count nothing."""
@@ -30,8 +31,9 @@ class Pace:
             now = time.monotonic()
             if now >= self._ends:
                 self._used, self._ends = self._in_flight, now + WINDOW
-            if self._used >= self._allowed:
-                return self._ends - now
+            until = max(self._stopped, self._ends if self._used >= self._allowed else now)
+            if until > now:
+                return until - now
             self._used += 1
             self._in_flight += 1
             return 0.0
@@ -51,9 +53,7 @@ class Pace:
     def stop(self, seconds: float) -> None:
         """The server asked for a pause of the token."""
         with self._lock:
-            self._allowed = min(self._allowed, max(1, self._used))
-            self._used = max(self._used, int(self._allowed))
-            self._ends = time.monotonic() + min(seconds, MOST)
+            self._stopped = time.monotonic() + min(seconds, MOST)
 
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:

@@ -83,7 +83,7 @@ class _Walk:
         # An API that ignores what it is asked sends the same rows for ever.
         mark = hash((len(rows), repr(rows[0]), repr(rows[-1]))) if rows else 0
         if rows and mark in self._seen:
-            hint = "it may have only one page: leave --paginate out"
+            hint = "it may have no pages; ask for it without them"
             raise TokenError(f"{call} sent a page again that it had sent before", hint=hint)
         self._seen.add(mark)
         return Page(rows, _whole(answer, *_TOTALS))
@@ -170,7 +170,10 @@ def _linked(call: Call, answer: Any) -> list[Call]:
     if isinstance(uri := answer.get("nextUri"), str) and uri:
         parts = urlsplit(uri)
         if not parts.path.startswith("/"):
-            raise TokenError(f"{call} names a next page that is no path", hint="leave --paginate out")
+            raise TokenError(
+                f"{call} names a next page that is no path",
+                hint="ask for it without its pages, or report it to Genesys",
+            )
         return [replace(call, path=parts.path, query=tuple(parse_qsl(parts.query, keep_blank_values=True)))]
     if cursor := _cursor(answer):
         name = "after" if any(name == "after" for name, _ in call.query) else "cursor"

@@ -36,10 +36,13 @@ def _flaw(known: Plan) -> str:
     found = tokens.load(text, known.key)
     if found is None or known.format not in output.RENDERERS:
         return "the cached token, or the note, is damaged"
-    token, mark = found
-    now = time.time()
-    if mark != Rejections(PrivateDir(known.state), known.key).mark():
+    if found[1] != Rejections(PrivateDir(known.state), known.key).mark():
         return "a token of this client was rejected since this one was cached"
+    return _unfit(found[0], known, time.time())
+
+
+def _unfit(token: AccessToken, known: Plan, now: float) -> str:
+    """Why it is not handed out just so."""
     if not token.usable(now, known.min_ttl):
         return "the cached token is not good for long enough"
     if now >= token.refresh_at:

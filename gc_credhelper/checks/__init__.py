@@ -28,7 +28,7 @@ STEPS = (
     Step("shared", keeping.shared, 0.5, 10, ("app",), survived=True),
     Step("lock", keeping.lock, 0.3, 2, ("app",), survived=True),
     Step("permissions", keeping.permissions, 0.3, 2, ("app",), survived=True),
-    Step("start", own.start, 0.4, 3, survived=True),
+    Step("start", own.start, 0.4, 6, survived=True),
     Step("canary", own.canary, 0.9, 10, survived=True),
 )
 

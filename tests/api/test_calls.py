@@ -303,6 +303,19 @@ def test_a_server_that_tells_of_no_limit_sets_none() -> None:
         pace.give({})
 
 
+def test_a_pause_that_the_server_asked_for_says_nothing_of_a_limit() -> None:
+    pace = Pace()
+    for _ in range(3):
+        assert pace.take() == 0
+        pace.give({})
+    pace.stop(0.05)
+    assert 0 < pace.take() <= 0.05
+    time.sleep(0.06)
+    for _ in range(1_000):
+        assert pace.take() == 0
+        pace.give({})
+
+
 def test_what_others_use_of_a_token_counts() -> None:
     pace = Pace()
     assert pace.take() == 0
