@@ -198,14 +198,17 @@ class App(Wire):
 
         return Platform(self.source.api_url, self.transport())
 
-    def calls(self, connections: int | None = None) -> "Calls":
+    def calls(self, connections: int | None = None, *, refresh: bool = False) -> "Calls":
         """Requests to the Platform API, with the tokens of all slots, this caller's first. `connections`: of a walk,
-        which may take longer than the deadline when nobody set one. UsageError when nothing says where the API is.
+        which may take longer than the deadline when nobody set one. `refresh`: with a new token, for everyone.
+        UsageError when nothing says where the API is, and with `refresh` every error of TokenSource.token.
         """
         from .calls import Calls
 
         if not self._caches:  # no token is kept, and yet all requests together need but one
             return self._but(cache=(["memory"], "requests of one command")).calls(connections)
+        if refresh:
+            self.source.token(refresh=True)
         sources = [app.source for app in sorted(self.of_each_slot(), key=lambda one: one is not self)]
         seconds = self.settings["deadline"]
         bounded = connections is None or self.settings.origin("deadline").layer != Layer.DEFAULT
@@ -239,11 +242,19 @@ class App(Wire):
         words = ["", self._provider_written, *rows]
         return self.inputs.under(words)
 
-    def leave_notes(self, format: str, api_version: str, *, hit: bool) -> None:
-        """Let the next run know the client id, and with `hit` let the next identical run be a hit."""
+    def learned(self) -> None:
+        """Let the next run know the client id, if the provider's store had to be asked for it."""
+        if self._id_is_learned:
+            notes.leave(self.home, self._identity, self._plan("raw", ""), self.report)
+
+    def leave_note(self, format: str, api_version: str) -> None:
+        """Let the next identical run be a hit."""
+        notes.leave(self.home, self.inputs, self._plan(format, api_version), self.report)
+
+    def _plan(self, format: str, api_version: str) -> Plan:
         entry = self.source.entry()
         nearest = self.caches[0][1] if self.caches else None
-        known = Plan(
+        return Plan(
             key=entry.key,
             client_id=entry.whose.client_id,
             format=format,
@@ -253,10 +264,6 @@ class App(Wire):
             state=self.directory.where,
             store=nearest.directory.where if isinstance(nearest, FileCache) else "",
         )
-        if self._id_is_learned:
-            notes.leave(self.home, self._identity, known, self.report)
-        if hit:
-            notes.leave(self.home, self.inputs, known, self.report)
 
 
 def environment() -> dict[bytes, bytes]:

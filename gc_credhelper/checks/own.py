@@ -74,7 +74,7 @@ def _leave_token(environ: Mapping[str, str]) -> None:
     app = App(inputs, {}, Report())
     now = time.time()
     app.source.entry().write(AccessToken("made-up-by-doctor", now, now + 3600))
-    app.leave_notes("exec-credential", output.API_VERSIONS[0], hit=True)
+    app.leave_note("exec-credential", output.API_VERSIONS[0])
 
 
 def _pairs(argv: list[str], environ: dict[str, str], limit: Deadline) -> Iterator[tuple[float, float]]:

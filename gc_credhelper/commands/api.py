@@ -41,6 +41,7 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     parser.add_argument("--paginate", action="store_true", help="every row of a list, one a line")
     parser.add_argument("--slurp", action="store_true", help="with --paginate: one JSON list of all rows")
     parser.add_argument("--limit", type=_count, metavar="N", help="with --paginate: no more than N rows")
+    parser.add_argument("--refresh", action="store_true", help="skip the cache and replace the entry")
     parser.add_shared()
     options = parser.parse(argv)
     for name, given in (("--slurp", options.slurp), ("--limit", options.limit is not None)):
@@ -52,8 +53,11 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     app = open_app(options, inputs, report)
     call = _call(options, app)
     if options.paginate:
-        return _walk(app, call, program, options)
-    answer = app.calls().send(call)
+        code = _walk(app, call, program, options)
+        app.learned()
+        return code
+    answer = app.calls(refresh=options.refresh).send(call)
+    app.learned()
     return output.emit_bytes(_head(answer) if options.include else b"") or _print(answer, call, program)
 
 
@@ -113,7 +117,7 @@ def _print(answer: Answer, call: Call, program: rows.Filter | None) -> int:
 
 def _walk(app: App, call: Call, program: rows.Filter | None, options: argparse.Namespace) -> int:
     """Rows as they come, page by page; all at once only for a filter that is to see all of them."""
-    send = app.calls(connections=pages.AHEAD).send
+    send = app.calls(connections=pages.AHEAD, refresh=options.refresh).send
     with Progress(f"{call}") as progress:
         found = _limited(pages.walk(send, call, most=options.limit), options.limit, progress)
         if options.slurp and program:

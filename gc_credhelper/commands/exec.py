@@ -68,7 +68,7 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     if options.ephemeral:
         return _ephemeral(app, command, environ, deadline)
     token = app.source.token(refresh=options.refresh, deadline=deadline)
-    app.leave_notes("raw", output.API_VERSIONS[0], hit=False)
+    app.learned()
     return _become(command, environ(token))
 
 

@@ -34,6 +34,7 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     parser.add_argument("--interval", metavar="START/END", help=f"of conversations, in UTC: {EXAMPLE}")
     parser.add_argument("--state", choices=STATES, help="of users; default: active")
     parser.add_argument("--restart", action="store_true", help="do not go on with what an earlier run has written")
+    parser.add_argument("--refresh", action="store_true", help="skip the cache and replace the entry")
     parser.add_shared()
     options = parser.parse(argv)
     resource = _resource(options)
@@ -41,7 +42,7 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     filters = (("state", options.state),) if options.state else ()
     format = _format(options.file, options.format)
     app = open_app(options, inputs, report)
-    send = app.calls(connections=pages.AHEAD).send
+    send = app.calls(connections=pages.AHEAD, refresh=options.refresh).send
     about = {
         "resource": options.resource,
         "filters": dict(filters),
@@ -52,6 +53,7 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
         "api_url": app.endpoints.api_url,
         "client ids": app.client_ids,
     }
+    app.learned()
     render = partial(tabular.lines, columns=resource.columns) if format == "csv" else _as_lines
     with (
         Resumable(options.file, about, report, restart=options.restart) as file,

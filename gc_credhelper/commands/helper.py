@@ -124,7 +124,7 @@ def _deadline(app: App, by_default: Deadline) -> Deadline:
 
 def _token(app: App, deadline: Deadline) -> AccessToken:
     token = app.source.token(deadline=deadline)
-    app.leave_notes("raw", output.API_VERSIONS[0], hit=False)
+    app.learned()
     return token
 
 

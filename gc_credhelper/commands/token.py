@@ -73,7 +73,9 @@ class Call:
     def token(self) -> AccessToken:
         """In time for the caller; the next identical call is left to the launcher."""
         token = self.app.source.token(refresh=self.options.refresh)
-        self.app.leave_notes(self.form, self.api_version, hit=not self.is_for_full_program)
+        self.app.learned()
+        if not self.is_for_full_program:
+            self.app.leave_note(self.form, self.api_version)
         return token
 
     @property

@@ -68,7 +68,7 @@ def _own(app: App, deadline: Deadline, *, refresh: bool) -> _Subject:
     """The token that `token` would print."""
     began = time.time()
     token = app.source.token(refresh=refresh, deadline=deadline)
-    app.leave_notes("raw", output.API_VERSIONS[0], hit=False)
+    app.learned()
     if token.issued_at < began:
         return _Subject(token.value, token, "cache", _REPLACE)
     return _Subject(token.value, token, "token request", _WRONG_API)

@@ -272,6 +272,33 @@ def test_a_token_that_dies_in_the_middle_costs_no_row(api: Api, call: Callable[.
     assert api.tokens == ["tok-1", "tok-2"]
 
 
+def test_a_new_token_is_used_when_that_is_asked_for(api: Api, call: Callable[..., Run]) -> None:
+    for words in ([], ["--refresh"], ["--refresh", "--paginate"], ["--refresh", "--cache", "none"], []):
+        assert call("GET", "/a", *words).code == 0
+    assert [one.token for one in api.asked] == ["tok-1", "tok-2", "tok-3", "tok-4", "tok-3"]
+
+
+@pytest.mark.parametrize("words", [["GET", "/a"], ["GET", "/a", "--paginate"]])
+def test_a_store_is_not_asked_again_for_the_client_id(words: list[str], machine: Machine, api: Api) -> None:
+    """What one command learned the next one knows."""
+    program = machine.home / "provider"
+    pair = json.dumps({"client_id": api.client_id, "client_secret": api.client_secret})
+    program.write_text(f"#!/bin/sh\necho x >> asked\nprintf '%s' '{pair}'\n")
+    program.chmod(0o755)
+    os.utime(program, (time.time() - 10, time.time() - 10))
+    env = variables(api, GC_CREDHELPER_PROVIDER=f"command:{program}")
+    for _ in range(2):
+        settle(program)
+        assert machine.run("api", *words, env=env).code == 0
+    assert (machine.home / "asked").read_text() == "x\n"
+
+
+def settle(path: Path) -> None:
+    """A file that changed a moment ago is in no note: its change time cannot be set, so wait."""
+    while time.time() - path.stat().st_ctime < 2.1:
+        time.sleep(0.1)
+
+
 def test_an_interrupt_ends_it_at_once(machine: Machine, api: Api) -> None:
     begun = []
 
