@@ -8,7 +8,7 @@ from pathlib import Path
 import clients
 import pytest
 from support import Machine, Run
-from support.scripted import ScriptedServer, http
+from support.scripted import ScriptedServer, http, token
 
 from callers.shown import Caller, block
 from gc_credhelper.sandbox.options import Options
@@ -91,6 +91,16 @@ def test_a_second_401_is_the_answer(machine: Machine) -> None:
         assert run.code == 4
         assert "bad.credentials" in run.out
         assert sandbox.stats()["token_requests"] == 2
+
+
+def test_a_refused_token_that_cannot_be_replaced_is_said_with_what_to_do(
+    caller: Caller, scripted: ScriptedServer
+) -> None:
+    scripted.answers = [token(), http(401, {"error": "invalid_client"})]
+    run = call(caller, env={"GC_CREDHELPER_TOKEN_URL": scripted.token_url})
+    assert (run.code, run.out) == (1, "")
+    assert "NoToken: wrong secret, or wrong region" in run.err
+    assert "check that the client id and secret belong to this region" in run.err
 
 
 def test_a_host_that_is_not_of_the_region_gets_nothing(caller: Caller, scripted: ScriptedServer) -> None:

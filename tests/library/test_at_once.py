@@ -191,3 +191,25 @@ def test_a_child_that_is_forked_while_a_token_is_rejected_is_served(
 
 def lock_of(machine: Machine, sandbox: SandboxThread) -> Path:
     return entries.path_of(machine.cache, sandbox, ".lock")
+
+
+def test_no_module_is_imported_while_a_token_is_got_where_a_fork_could_fall_into_it(
+    machine: Machine, sandbox: SandboxThread
+) -> None:
+    program = """
+import sys, gc_credhelper
+source = gc_credhelper.token_source()
+before = {*sys.modules}
+assert source.reject(source.token().value)
+source.token()
+print({*sys.modules} - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=machine.environ(variables(sandbox)),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("set()\n", "")
