@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .errors import TokenError as TokenError
     from .errors import UsageError as UsageError
     from .library import token_source as token_source
+    from .requests_auth import GenesysAuth as GenesysAuth
+    from .sdk import configure_sdk as configure_sdk
     from .source import TokenSource as TokenSource
     from .tokens import AccessToken as AccessToken
 
@@ -27,6 +29,7 @@ _WHERE = {
     "ClientCredentials": "credentials",
     "CredentialsError": "errors",
     "Error": "errors",
+    "GenesysAuth": "requests_auth",
     "InvalidClient": "errors",
     "LifetimeError": "errors",
     "PluginError": "errors",
@@ -36,20 +39,23 @@ _WHERE = {
     "TokenError": "errors",
     "TokenSource": "source",
     "UsageError": "errors",
+    "configure_sdk": "sdk",
     "token_source": "library",
 }
 
 __all__ = [*_WHERE]  # noqa: PLE0604  # the keys are strings
 
 
-def __getattr__(name: str) -> object:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
 
-    value: object = getattr(importlib.import_module("." + _WHERE[name], __name__), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in _WHERE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        value: object = getattr(importlib.import_module("." + _WHERE[name], __name__), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,11 @@ try:
 except ImportError:  # pragma: no cover  # Windows
     posix = None  # type: ignore[assignment]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .plan import Plan
+    from .tokens import AccessToken
+
 
 def hit(argv: "list[str]", environ: "dict[bytes, bytes]") -> "int | None":
     """Serve from the cache and return the exit code; None when the full program must run. Nothing is locked."""
@@ -33,7 +38,22 @@ def hit(argv: "list[str]", environ: "dict[bytes, bytes]") -> "int | None":
     now = time.time()
     if now >= token.refresh_at or not token.usable(now, known.min_ttl):
         return None
+    if known.verify and now - known_alive(state, known, token, now) >= known.verify:
+        return None
     return output.emit(render(token, known.api_version))
+
+
+def known_alive(state: int, known: "Plan", token: "AccessToken", now: float) -> float:
+    """When the token was last known to be alive; no file is read for one that was issued lately."""
+    from . import filestore, tokens
+
+    if now - token.issued_at < known.verify:
+        return token.issued_at
+    try:
+        proof = filestore.read(state, known.key + ".alive").decode("latin-1")
+    except (OSError, filestore.Unsafe):
+        return token.issued_at
+    return tokens.load_proof(proof, token, now)[0]
 
 
 def full_start() -> None:

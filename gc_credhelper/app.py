@@ -13,13 +13,15 @@ from .entry import Entry, Whose
 from .errors import Error, UsageError
 from .fetch import Fetch
 from .filecache import FileCache
+from .liveness import Liveness
 from .plan import Inputs, Plan
 from .plugins import CACHES, PROVIDERS, Reference
 from .private import PrivateDir
+from .protocols import Request, is_ours, place
 from .reading import expanded
 from .regions import Endpoints, endpoints
 from .report import Report
-from .roles import CacheBackend, Context, CredentialProvider
+from .roles import CacheBackend, Context, CredentialProvider, is_far
 from .settings import SETTINGS, Layer
 from .shared import Shared
 from .source import TokenSource
@@ -59,6 +61,7 @@ class App:
         tables = {name.rpartition(".")[0] for name in rows}
         self.rows = rows
         self.settings = layers.resolve(rows.values(), tables, plugins.known_names)
+        self.seconds: float = self.settings["deadline"]  # see `hasty`
         self.slot = slots.find(self.settings, inputs, len(pool))
         self._provider_written = self.slot.dealt(pool)
 
@@ -92,6 +95,11 @@ class App:
         """Say that whoever called this command may call it again at once when it fails, as some of its callers do."""
         line = "\0".join([str(os.getppid()), *self.inputs.argv])
         self.caller = zlib.crc32(line.encode("utf-8", "surrogateescape")) or 1
+
+    def hasty(self, seconds: float) -> None:
+        """Say that whoever called this command gives up soon: that is the deadline, unless somebody set one."""
+        if self.settings.origin("deadline").layer == Layer.DEFAULT:
+            self.seconds = seconds
 
     @functools.cached_property
     def endpoints(self) -> Endpoints:
@@ -168,19 +176,28 @@ class App:
         fetch = Fetch(lambda: self.provider, self.exchanger, self.pinned, self.report, self.caller)
 
         def find(deadline: Deadline) -> Entry:
-            known = fetch.known_client_id(deadline)
+            known, by = fetch.known_client_id(deadline), "setting" if self.pinned else "provider"
             if known is None:
                 self._id_is_learned = True
-                known = notes.recalled_client_id(self.home, self._identity)
-            return self.entry(known or fetch.ask_client_id(deadline))
+                known, by = notes.recalled_client_id(self.home, self._identity), "note"
+            if known is None:
+                known, by = fetch.ask_client_id(deadline), "store"
+            entry = self.entry(known)
+            self.report.fact("client", by, client_id=known, key=entry.key)
+            return entry
 
         return TokenSource(
             find=find,
             reopen=self.entry,
             fetch=fetch,
-            seconds=self.settings["deadline"],
+            liveness=Liveness(
+                self.settings["verify"], lambda token, limit: self.platform().client_id(token, limit), self.report
+            ),
+            seconds=self.seconds,
             min_ttl=self.settings["min_ttl"],
             report=self.report,
+            api_url=self.endpoints.api_url,
+            is_ours=lambda url: is_ours(Request(*place(url)), self.endpoints, self.settings["helper_hosts"] or ()),
         )
 
     def exchanger(self) -> "TokenExchanger":
@@ -194,13 +211,7 @@ class App:
         """The Platform API. UsageError when nothing says where it is."""
         from .platform import Platform
 
-        return Platform(self._api_url, self.transport())
-
-    @property
-    def _api_url(self) -> str:
-        if self.endpoints.api_url is None:
-            raise UsageError("the Platform API of this token_url is not known", hint="set api_url")
-        return self.endpoints.api_url
+        return Platform(self.source.api_url, self.transport())
 
     def calls(self, connections: int | None = None) -> "Calls":
         """Requests to the Platform API, with the tokens of all slots, this caller's first. `connections`: of a walk,
@@ -214,7 +225,7 @@ class App:
         seconds = self.settings["deadline"]
         bounded = connections is None or self.settings.origin("deadline").layer != Layer.DEFAULT
         return Calls(
-            self._api_url,
+            self.source.api_url,
             sources,
             self.transport(),
             self.report,
@@ -237,7 +248,7 @@ class App:
     def entry(self, client_id: str) -> Entry:
         """Everything under the key of that client."""
         whose = Whose(self.endpoints.token_url, self.settings["client_auth"], client_id, self.slot.number)
-        return Entry(whose, self.caches, self.directory, self.report, self.far)
+        return Entry(whose, self.caches, self.directory, self.report, self.far, seconds=self.seconds)
 
     @property
     def home(self) -> PrivateDir:
@@ -264,6 +275,7 @@ class App:
             format=format,
             api_version=api_version,
             min_ttl=self.settings["min_ttl"],
+            verify=self.settings["verify"],
             state=self.directory.where,
             store=nearest.directory.where if isinstance(nearest, FileCache) else "",
         )
@@ -271,11 +283,6 @@ class App:
             notes.leave(self.home, self._identity, known, self.report)
         if hit:
             notes.leave(self.home, self.inputs, known, self.report)
-
-
-def is_far(cls: Any) -> bool:
-    """Is it a cache that machines share?"""
-    return bool(getattr(cls, "far", False))
 
 
 def environment() -> dict[bytes, bytes]:

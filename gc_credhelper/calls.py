@@ -7,7 +7,6 @@ no connection   the same
 """
 
 import random
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -64,14 +63,6 @@ class _Slot:
         self.source = source
         self.pace = Pace()
         self.stopped_by: RateLimited | None = None
-        self._lock = threading.Lock()
-
-    def replace(self, refused: AccessToken, deadline: Deadline) -> bool:
-        """Have the token replaced, unless another request has done that. False when that will not help."""
-        with self._lock:
-            if self.source.token(deadline=deadline).value != refused.value:
-                return True
-            return self.source.reject(refused.value, deadline=deadline)
 
 
 class _Time:
@@ -137,7 +128,7 @@ class Calls:
                 assert answer, "a try without an answer has failed"
                 return answer
             if answer and answer.status == _UNAUTHORIZED and not replaced:
-                replaced = slot.replace(token, time_.limit)
+                replaced = slot.source.reject(token.value, deadline=time_.limit)
                 if replaced:
                     self._report.note(f"{call}: the token was refused, and replaced")
                     continue

@@ -14,8 +14,8 @@ OURS = "GC_CREDHELPER_"
 
 def shown(name: str, value: object) -> str:
     """A command's arguments stay hidden: people put into them what they should not."""
-    if value is None:
-        return "-"
+    if value is None or (name == "verify" and not value):
+        return "-" if value is None else "off"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name == "command.argv" and isinstance(value, tuple):

@@ -4,20 +4,23 @@ The key is who and where, nothing else: token URL, client auth, client id and sl
 key however it reached its credentials, and two clients never share one.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
 from . import tokens
-from .deadline import Deadline
+from .deadline import Deadline, Pauses
 from .errors import TemporaryError
 from .filecache import FileCache
 from .gate import Gate
 from .locks import LocalLock
 from .memory import MemoryCache
 from .private import PrivateDir, reason
+from .proofs import Proofs
 from .rejections import Rejections
 from .report import Report
 from .roles import CacheBackend
@@ -26,7 +29,8 @@ from .tokens import AccessToken
 
 Named = tuple[str, CacheBackend]
 T = TypeVar("T")
-_STEP = 5.0  # seconds that one step of a plug-in's cache may take
+_STEP = 5.0  # seconds that one step of a plug-in's cache may take,
+_SHARE = 0.4  # and of the deadline, because the exchange needs some too
 
 KEY_VERSION = "gcck1"  # of the stored format as well: two versions side by side never read each other's entries
 
@@ -68,9 +72,12 @@ class Entry:
         directory: PrivateDir,
         report: Report,
         far: Shared | None = None,
+        *,
+        seconds: float = float("inf"),
     ) -> None:
         """`caches`: names and backends, near to far. `directory`: of lock, gate and rejections. `far`: the cache behind
-        them that machines share; it is asked in place of the server, by whoever holds the lock.
+        them that machines share; it is asked in place of the server, by whoever holds the lock. `seconds`: the deadline
+        of the calls to come.
         """
         self.far = far
         self.whose = whose
@@ -79,10 +86,13 @@ class Entry:
         self.gate = Gate(directory, key)
         self.rejections = Rejections(directory, key, report)
         self._caches = caches
+        self._step = min(_STEP, seconds * _SHARE)
         self._stuck: set[str] = set()
         self._report = report
         beyond_process = far or any(name != "memory" for name, _ in caches)
-        self._lock = LocalLock(directory if beyond_process else None, key, report) if caches or far else None
+        beyond = directory if beyond_process else None
+        self._lock = LocalLock(beyond, key, report) if caches or far else None
+        self.proofs = Proofs(beyond, key, report)
 
     def alone(self) -> "Entry":
         """The same client with no cache; its gate still binds."""
@@ -97,6 +107,26 @@ class Entry:
         """Try to become the one that refreshes."""
         assert self._lock, "an entry without a cache has no lock"
         return self._lock.attempt()
+
+    @contextlib.contextmanager
+    def held(self, deadline: Deadline) -> Iterator[None]:
+        """Hold the lock, after whoever holds it. TemporaryError at the deadline."""
+        pauses = Pauses(0.005, 0.05)
+        while True:
+            with self.attempt() as mine:
+                if mine:
+                    yield
+                    return
+            self.wait(pauses, deadline)
+
+    def wait(self, pauses: Pauses, deadline: Deadline) -> None:
+        """Pause once for whoever holds the lock. TemporaryError at the deadline."""
+        if not deadline.left():
+            raise TemporaryError(
+                f"{self.holder()} has been getting this token for longer than {deadline.seconds:.0f} s",
+                hint="try again, raise --deadline, or look at what that process waits for",
+            )
+        pauses.sleep(deadline)
 
     def holder(self) -> str:
         """Who refreshes now."""
@@ -122,11 +152,21 @@ class Entry:
         return best
 
     def _get(self, named: Named) -> AccessToken | None:
-        found = self._try(named, lambda cache: tokens.load(cache.get(self.key) or "", self.key))
-        if not found:
+        def look(cache: CacheBackend) -> tuple[AccessToken, int] | str:
+            text = cache.get(self.key) or ""
+            return tokens.load(text, self.key) or ("damaged" if text else "empty")
+
+        name, found = named[0], self._try(named, look)
+        if found is None or isinstance(found, str):
+            if found:
+                self._report.fact("cache", found, name=name)
             return None
         token, mark = found
-        return None if mark != self.rejections.mark() and self.rejections.holds(token.value) else token
+        if mark != self.rejections.mark() and self.rejections.holds(token.value):
+            self._report.fact("cache", "rejected", name=name)
+            return None
+        self._report.fact("cache", "holds", name=name, age=time.time() - token.issued_at)
+        return token
 
     def _fill(self, token: AccessToken, lacking: Sequence[Named]) -> None:
         """Under the lock, and after another look, so that a fill never replaces a newer token or revives a rejected."""
@@ -147,21 +187,30 @@ class Entry:
 
     def _put(self, token: AccessToken, caches: Sequence[Named]) -> None:
         text = tokens.dump(token, self.key, self.rejections.mark(), str(self.whose))
+
+        def put(cache: CacheBackend) -> bool:
+            cache.put(self.key, text)
+            return True
+
         for named in caches:
-            self._try(named, lambda cache: cache.put(self.key, text))
+            if self._try(named, put):
+                self._report.fact("cache", "keeps", name=named[0])
 
     def remove(self) -> bool:
         """Delete the token everywhere; was there one?"""
         gone = [self._try(named, lambda cache: cache.remove(self.key)) for named in self._caches]
         return any(gone)
 
-    def reject(self, value: str, deadline: Deadline) -> bool:
-        """See TokenSource.reject. The caller holds the lock."""
+    def reject(self, value: str, deadline: Deadline, *, ended: bool = False) -> bool:
+        """See TokenSource.reject. The caller holds the lock. `ended`: at the server, by us, however often."""
         cached = self.read()
         current = cached is not None and cached.value == value
         if not cached and self.far:
             current = self.far.holds(self.key, value, deadline)
-        if not self.rejections.add(value, current=current):
+        paced = current and not ended
+        if paced and self.far and self.far.is_quiet(self.key, value, deadline):
+            return False
+        if not self.rejections.add(value, current=paced):
             return False
         if self.far:
             self.far.try_remove(self.key, deadline, value)
@@ -175,13 +224,15 @@ class Entry:
         name, cache = named
         where = cache.directory.path if isinstance(cache, FileCache) else name  # caches of one directory warn once
         if where in self._stuck:
+            self._report.fact("cache", "skipped", name=name)
             return None
         try:
             if isinstance(cache, FileCache | MemoryCache):
                 return step(cache)
-            return Deadline(_STEP).run(lambda: step(cache), f"the cache {name}")
+            return Deadline(self._step).run(lambda: step(cache), f"the cache {name}")
         except Exception as e:  # noqa: BLE001  # a plug-in's cache may raise anything, and none of it may lose a token
             if isinstance(e, TemporaryError):
                 self._stuck.add(where)
+            self._report.fact("cache", "failed", name=name)
             self._report.warn(f"the cache {name} is not used ({where}): {reason(e)}", topic=where)
             return None

@@ -19,6 +19,7 @@ from requests import PreparedRequest
 
 from .credentials import ClientCredentials
 from .deadline import Deadline
+from .echo import Echo
 from .errors import Error, InvalidClient, RateLimited, TemporaryError, TokenError
 from .report import Report
 from .tokens import MAX_LIFETIME, AccessToken, advisory, is_b64token
@@ -28,7 +29,6 @@ DEFAULT_LIFETIME = 300  # seconds, when the answer does not say: the shortest th
 _FIRST, _MOST = 0.5, 8.0  # seconds: bounds of the pauses between attempts
 _LEAST = 0.2  # seconds that an attempt needs; a shorter one would only hide what was wrong with the last
 _DAY = 86_400
-_RUN = 6  # characters in a row that nothing which is shown has in common with the secret
 _CODES = {
     *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
     *("invalid_scope", "access_denied", "server_error", "temporarily_unavailable"),
@@ -60,19 +60,27 @@ class TokenExchanger:
         """
         attempt = 0
         while True:
+            attempt += 1
             try:
-                return self._once(credentials, deadline)
+                token = self._once(credentials, deadline)
             except TemporaryError as e:
                 if isinstance(e, RateLimited):
                     limited(e)
-                pause = random.uniform(0, min(_MOST, _FIRST * 2 ** min(attempt, 9)))  # noqa: S311
+                pause = random.uniform(0, min(_MOST, _FIRST * 2 ** min(attempt - 1, 9)))  # noqa: S311
                 if e.retry_after is not None:
                     pause = e.retry_after + random.uniform(0, min(1.0, e.retry_after / 4))  # noqa: S311
-                if pause + _LEAST >= deadline.left():
-                    raise _gave_up(e, attempt + 1) from None
-                attempt += 1
-                self._report.note(f"attempt {attempt}: {e}; the next one in {pause:.1f} s")
+                fits = pause + _LEAST < deadline.left()
+                outcome = "failed" if fits else "given-up"
+                self._report.fact("exchange", outcome, number=attempt, error=str(e), pause=pause)
+                if not fits:
+                    raise _gave_up(e, attempt) from None
                 time.sleep(pause)
+            except Error as e:
+                self._report.fact("exchange", "refused", number=attempt, error=str(e))
+                raise
+            else:
+                self._report.fact("exchange", "granted", number=attempt)
+                return token
 
     def _once(self, credentials: ClientCredentials, deadline: Deadline) -> AccessToken:
         started = time.time()
@@ -191,15 +199,8 @@ def retry_after(answer: Answer, told: str) -> float | None:
 def _correlation(answer: Answer, credentials: ClientCredentials) -> str:
     """The id that Genesys' support asks for, when it looks like one and has nothing of the secret, however turned."""
     value = answer.headers.get("ININ-Correlation-Id", "").strip()
-    if not _UUID.fullmatch(value):
+    if not _UUID.fullmatch(value) or not Echo(credentials.client_secret.reveal()).misses(value):
         return ""
-    plain = value.replace("-", "").casefold()
-    secret = credentials.client_secret.reveal()
-    for form in (secret.replace("-", "").casefold(), secret.encode().hex()):
-        run = min(_RUN, len(form))
-        for turned in (form, form[::-1]):
-            if any(turned[i : i + run] in plain for i in range(len(turned) - run + 1)):
-                return ""
     return f"correlation id {value}"
 
 

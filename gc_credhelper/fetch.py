@@ -1,4 +1,8 @@
-"""Fetch: one exchange on behalf of an entry: gate, provider, exchanger, in this order."""
+"""Fetch: one exchange on behalf of an entry: gate, provider, exchanger, in this order.
+
+When the secret is refused, by the server or because it was refused to somebody a moment ago, the provider is read once
+more: the secret may have been changed since. A changed one is tried at once, an unchanged one is not sent again.
+"""
 
 import random
 import time
@@ -8,14 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 from .credentials import ClientCredentials, check_client_id
 from .deadline import Deadline
 from .entry import Entry
-from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited, TemporaryError
+from .errors import CredentialsError, Error, InvalidClient, PluginError, RateLimited, TemporaryError, TokenError
 from .gate import secret_bits
 from .lease import Caller
 from .record import Refusal
 from .report import Report
 from .roles import CredentialProvider
-from .source import ClientChanged, Wish, possible
+from .source import ClientChanged
 from .tokens import AccessToken
+from .wish import Wish, possible
 
 if TYPE_CHECKING:
     from .exchange import TokenExchanger
@@ -23,11 +28,52 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PROVIDER_SHARE, _PROVIDER_LATEST = 0.6, 0.7  # of the time that is left: the exchange needs some too
-_KEPT = 30  # seconds that credentials read for their id may wait to be used
+_KEPT = 30  # seconds that credentials may wait to be used
+_AGAIN = 10  # seconds that a second read may take: a pipe that was read before may have no writer any more
+
+
+class _Reading:
+    """The credentials of one call, and when they were read."""
+
+    def __init__(
+        self,
+        read: Callable[[Deadline], ClientCredentials],
+        held: tuple[float, ClientCredentials] | None,
+        report: Report,
+    ) -> None:
+        """`held`: credentials that were read a moment ago, for their id."""
+        self._read = read
+        self._held = held
+        self._report = report
+        self._is_spent = False
+
+    def get(self, deadline: Deadline) -> ClientCredentials:
+        """Read when first asked for, and when they have waited for too long."""
+        if not self._held or time.monotonic() - self._held[0] >= _KEPT:
+            self._held = (time.monotonic(), self._read(deadline))
+        return self._held[1]
+
+    def changed(self, refused: ClientCredentials, deadline: Deadline) -> bool:
+        """Does the provider hold others than those that were refused? It is asked once a call, for nobody waits for a
+        secret to be mended. A failure of it is no news: the refusal is.
+        """
+        if self._is_spent:
+            return False
+        self._is_spent = True
+        try:
+            self._held = (time.monotonic(), self._read(deadline.share(most=_AGAIN)))
+        except Error as e:
+            self._report.fact("provider", "unreadable", error=str(e))
+            return False
+        changed = self._held[1] != refused
+        self._report.fact("provider", "changed" if changed else "unchanged")
+        return changed
 
 
 class Fetch:
-    """Reads the provider at most once for one token, however often it is asked on the way there."""
+    """Reads the provider at most once for one token, however often it is asked on the way there, and once more when
+    the secret is refused.
+    """
 
     def __init__(
         self,
@@ -69,8 +115,10 @@ class Fetch:
         """A new token, or one that another machine got. ClientChanged when the provider holds another client now."""
         if self._caller:  # before a lease is taken: no other machine is to hear of it
             entry.gate.check_caller(self._caller)
+        held, self._held = self._held, None
+        reading = _Reading(self._credentials, held, self._report)
         if not entry.far:
-            return self._exchange(entry, deadline)
+            return self._exchange(entry, reading, deadline)
 
         def accepts(token: AccessToken) -> bool:
             if not wish.concerns(token, time.time()) or entry.rejections.holds(token.value):
@@ -79,18 +127,35 @@ class Fetch:
             return wish.accepts(token, time.time())
 
         def check(refusal: Refusal) -> None:
-            credentials = self._take() or self._credentials(deadline)
-            self._held = (time.monotonic(), credentials)
-            if secret_bits(credentials.client_secret, refusal.salt) == refusal.bits:
+            credentials = reading.get(deadline)
+            is_refused = secret_bits(credentials.client_secret, refusal.salt) == refusal.bits
+            if is_refused and not reading.changed(credentials, deadline):
                 said = f"{refusal.status}, invalid_client, said to another machine a moment ago"
                 raise InvalidClient.said(said, self._exchanger().decided_by, refusal.status)
 
-        caller = Caller(accepts, lambda deadline: self._exchange(entry, deadline), check, refresh=wish.refresh)
+        caller = Caller(accepts, lambda deadline: self._exchange(entry, reading, deadline), check, refresh=wish.refresh)
         return entry.far.token(entry.key, str(entry.whose), caller, deadline)
 
-    def _exchange(self, entry: Entry, deadline: Deadline) -> AccessToken:
+    def _exchange(self, entry: Entry, reading: _Reading, deadline: Deadline) -> AccessToken:
+        try:
+            return self._issued(entry, reading, deadline)
+        except (TokenError, TemporaryError) as e:  # what a person mends in the store must count at once
+            if self._caller:
+                entry.gate.failed(self._caller, e)
+            raise
+
+    def _issued(self, entry: Entry, reading: _Reading, deadline: Deadline) -> AccessToken:
         self._wait(entry, deadline)
-        credentials = self._take() or self._credentials(deadline)
+        credentials = reading.get(deadline)
+        try:
+            return self._granted(entry, credentials, deadline)
+        except InvalidClient:
+            if not reading.changed(credentials, deadline):
+                raise
+        return self._granted(entry, reading.get(deadline), deadline)
+
+    def _granted(self, entry: Entry, credentials: ClientCredentials, deadline: Deadline) -> AccessToken:
+        """A token for these credentials. InvalidClient, ClientChanged."""
         if credentials.client_id != entry.whose.client_id:
             if self._pinned:
                 raise CredentialsError(
@@ -106,16 +171,14 @@ class Fetch:
         except InvalidClient as e:
             entry.gate.refused(credentials.client_secret, e)
             raise
-        except TemporaryError:
-            if self._caller:
-                entry.gate.failed(self._caller)
-            raise
         entry.gate.open()
-        self._report.note(f"a new token was issued; it lives {token.lifetime:.0f} s")
+        self._report.fact("token", "issued", lifetime=token.lifetime)
         return token
 
     def _wait(self, entry: Entry, deadline: Deadline) -> None:
         """For the gate, when that is possible within the deadline."""
+        kind, left = entry.gate.state()
+        self._report.fact("gate", kind, left=left)
         while wait := entry.gate.wait():
             if wait >= deadline.left():
                 raise RateLimited(
@@ -124,10 +187,6 @@ class Fetch:
                     retry_after=wait,
                 )
             time.sleep(min(deadline.left(), wait + random.uniform(0, 0.2)))  # noqa: S311
-
-    def _take(self) -> ClientCredentials | None:
-        held, self._held = self._held, None
-        return held[1] if held and time.monotonic() - held[0] < _KEPT else None
 
     def _credentials(self, deadline: Deadline) -> ClientCredentials:
         share = deadline.share(_PROVIDER_SHARE)
@@ -142,6 +201,7 @@ class Fetch:
             raise PluginError(
                 "the credential provider did not return ClientCredentials", hint="ask its author to mend it"
             )
+        self._report.fact("provider", "read")
         return credentials
 
 

@@ -2,8 +2,8 @@
 
 A rate limit binds everyone for the time that the server asked for. A refused secret binds only callers with the same
 secret, known by a salt and 32 bits of its HMAC-SHA-256: too few to search for the secret by, enough that a mended one
-opens the gate at once. A failure that may pass binds for seconds, and only the same caller: some repeat a failing
-helper at once, five times and more. The gate never delays a caller who holds a valid token.
+opens the gate at once. Any other failure binds for seconds, and only the same caller: some repeat a failing helper at
+once, five times and more. The gate never delays a caller who holds a valid token.
 """
 
 import hashlib
@@ -13,13 +13,14 @@ import time
 from typing import Any
 
 from .credentials import Secret
-from .errors import InvalidClient, RateLimited, TemporaryError
+from .errors import Error, InvalidClient, RateLimited, TemporaryError, TokenError
 from .private import PrivateDir
 from .private_portable import Unsafe
 
 MOST_RATE = 300  # seconds, whatever a header or a record says
 MOST_REFUSED = 60
 MOST_FAILED = 5
+MOST = {"rate-limit": MOST_RATE, "refused": MOST_REFUSED, "failed": MOST_FAILED}
 STATUSES = (400, 401, 403)  # that come with invalid_client; a record is input
 _UNTOLD = 10  # seconds for a rate limit that came without a time to wait
 
@@ -31,10 +32,19 @@ class Gate:
         self._directory = directory
         self._name = f"{key}.gate"
 
+    def state(self) -> tuple[str, float]:
+        """Which record keeps whom from a token request, and for how many seconds: rate-limit, refused or failed; else
+        open, 0.
+        """
+        record = self._read()
+        kind = next((kind for kind in MOST if kind == record.get("kind")), "")
+        left = self._left(record, MOST[kind]) if kind else 0.0
+        return (kind, left) if left else ("open", 0.0)
+
     def wait(self) -> float:
         """Seconds until a token may be asked for again after a rate limit; 0 when it may be now."""
-        record = self._read()
-        return self._left(record, MOST_RATE) if record.get("kind") == "rate-limit" else 0.0
+        kind, left = self.state()
+        return left if kind == "rate-limit" else 0.0
 
     def check(self, secret: Secret, decided_by: str) -> None:
         """InvalidClient, as the server said it a moment ago about this very secret. `decided_by`: what named the server
@@ -48,21 +58,20 @@ class Gate:
             raise InvalidClient.said(f"{status}, invalid_client, said {ago}", decided_by, int(status))
 
     def check_caller(self, caller: int) -> None:
-        """TemporaryError when a token request for the same caller failed a moment ago."""
+        """TokenError or TemporaryError, as it was, when a token request for the same caller failed a moment ago."""
         record = self._read()
         left = self._left(record, MOST_FAILED) if record.get("kind") == "failed" else 0.0
         if left and record.get("caller") == caller:
-            raise TemporaryError(
-                f"a token request for this caller failed {MOST_FAILED - left:.0f} s ago; it is not repeated yet",
-                hint=f"try again in {left:.0f} s",
-                retry_after=left,
-            )
+            said = f"a token request for this caller failed {MOST_FAILED - left:.0f} s ago; it is not repeated yet"
+            if record.get("final"):
+                raise TokenError(said, hint=f"its error was shown then; mend that, and try again in {left:.0f} s")
+            raise TemporaryError(said, hint=f"try again in {left:.0f} s", retry_after=left)
 
-    def failed(self, caller: int) -> None:
+    def failed(self, caller: int, error: Error) -> None:
         """Close it for that caller. What binds others as well stays."""
-        record = self._read()
-        if record.get("kind") not in ("rate-limit", "refused") or not self._left(record, MOST_RATE):
-            self._write({"kind": "failed", "seconds": MOST_FAILED, "caller": caller})
+        if self.state()[0] not in ("rate-limit", "refused"):
+            final = not error.retryable
+            self._write({"kind": "failed", "seconds": MOST_FAILED, "caller": caller, "final": final})
 
     def rate_limited(self, error: RateLimited) -> None:
         """Close it for everyone."""

@@ -29,6 +29,11 @@ def duration(raw: object) -> float:
     return float(found[1]) * {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": _DAY}[found[2]]
 
 
+def duration_or_off(raw: object) -> float:
+    """Seconds, none for `off`."""
+    return 0.0 if str(raw).strip().casefold() == "off" else duration(raw)
+
+
 def deadline(raw: object) -> float:
     """Seconds, more than none and a day at the most."""
     seconds = duration(raw)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from .deadline import Deadline, Pauses
 from .errors import Error, RateLimited, TemporaryError
-from .record import Record, Refusal
+from .record import Record, Refusal, shown_holder
 from .report import Report
 from .roles import Denied, LostRace, Snapshot, VersionedStore
 from .tokens import AccessToken
@@ -133,8 +133,10 @@ class Lease:
             failed = snapshot.age is not None and record.refusal.believed > snapshot.age
             watch.failures |= failed and record.refusal.kind == "temporary"
             if token and (leased or failed or time.time() < token.refresh_at):
-                self._report.note("the token came from the far cache")
+                self._report.fact("token", "far")
                 return token
+            state = "waiting" if leased else record.refusal.kind if failed else "holds" if token else "empty"
+            self._report.fact("far", state, age=snapshot.age or 0.0, holder=shown_holder(record.holder))
             if leased:
                 watch.wait(record, snapshot, leased)
             elif failed and self._binds(record.refusal, snapshot, caller, watch):
@@ -151,6 +153,7 @@ class Lease:
             version = self._claim(record, snapshot, watch)
         except (LostRace, Denied, TemporaryError) as e:
             return token or self._unclaimed(e, caller, watch)
+        self._report.fact("far", "leads", holder=shown_holder(self._me))
         most = _EARLY if token else LEASE * _BUDGET
         budget = watch.deadline.share(most=max(0.0, most - (time.monotonic() - sent)))
         try:
@@ -176,7 +179,7 @@ class Lease:
     def _unclaimed(self, why: Exception, caller: Caller, watch: "_Watch") -> AccessToken | None:
         """There is no token either. None: look again; a lease that is there after all is ours, and written again."""
         if isinstance(why, Denied):
-            self._report.note("the far cache may only be read; the new token is not shared")
+            self._report.fact("far", "read-only")
             return caller.exchange(watch.deadline)
         if isinstance(why, StoreDown):
             raise why
@@ -235,15 +238,16 @@ class Lease:
         finally:
             took = time.monotonic() - began
             kept = _free(record, snapshot, refusal, took)
-            self._publish(version, Record.of(token, took, self._about) if token else kept, deadline)
+            self._publish(version, Record.of(token, took, self._about, kept.quiet) if token else kept, deadline)
         return token
 
     def _publish(self, version: int, record: Record, deadline: Deadline) -> None:
         left = Deadline(max(_LAST_WORD, deadline.left()))
         try:
             self._store.compare_and_set(self._key, version, record.dump(), left)
+            self._report.fact("far", "published")
         except LostRace:
-            self._report.note("another machine took over the lease; its token stays in the far cache")
+            self._report.fact("far", "overtaken")
         except Error as e:
             self._report.warn(f"the far cache did not take what this run learned: {e}")
 
@@ -251,4 +255,5 @@ class Lease:
 def _free(record: Record, snapshot: Snapshot, refusal: Refusal | None = None, took: float = 0.0) -> Record:
     """The same token as it is now, `took` seconds after the read, and nobody's lease."""
     aged = record.token_age + (snapshot.age or 0.0) + 1 + took
-    return replace(record, token_age=aged, holder="", lease=0, eta=0, refusal=refusal or Refusal())
+    quiet = record.still_quiet((snapshot.age or 0.0) + took)
+    return replace(record, token_age=aged, holder="", lease=0, eta=0, quiet=quiet, refusal=refusal or Refusal())

@@ -14,6 +14,8 @@ import threading
 import weakref
 from collections.abc import Iterator
 
+from .deadline import Deadline
+from .errors import TemporaryError
 from .private import PrivateDir, reason
 from .private_portable import Unsafe
 from .report import Report
@@ -65,6 +67,21 @@ def thread_lock(name: str) -> threading.Lock:
     """
     with _guard:
         return _threads.setdefault(name, threading.Lock())
+
+
+@contextlib.contextmanager
+def turn(name: str, deadline: Deadline, doing: str) -> Iterator[None]:
+    """One thread after the other. TemporaryError for one whose deadline ends while another is `doing` something."""
+    lock = thread_lock(name)
+    if not lock.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
+        raise TemporaryError(
+            f"another thread has been {doing} for longer than {deadline.seconds:.0f} s",
+            hint="try again, or raise the deadline",
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class LocalLock:

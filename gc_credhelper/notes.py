@@ -10,6 +10,8 @@ from .report import Report
 
 MOST = 64
 _SUFFIX = ".note"
+_KINDS = dict.fromkeys((b"E", b"U", b"S"), "the variable ") | dict.fromkeys((b"F", b"A"), "the file ")
+_KINDS[b"H"] = "the name of this machine"
 _SETTLED = 2  # seconds; the coarsest times that a file system keeps
 
 
@@ -18,7 +20,7 @@ def leave(directory: PrivateDir, inputs: Inputs, known: Plan, report: Report) ->
     parts = plan.header(inputs)
     for (kind, subject), value in inputs.record.items():
         if kind == b"F" and not _settled(value, inputs.began):
-            report.note(f"the plan is not recorded yet: {plan.decode(subject)} changed a moment ago")
+            report.fact("plan", "unsettled", path=plan.decode(subject))
             return
         parts += [kind, subject, value]
     for field in Plan.__slots__:
@@ -51,6 +53,26 @@ def recalled_client_id(directory: PrivateDir, inputs: Inputs) -> str | None:
     except (OSError, Unsafe):
         return None
     return known.client_id if known else None
+
+
+def difference(inputs: Inputs, note: bytes) -> str:
+    """What keeps `plan.recall` from trusting the note: the first recorded input that is different now, by its name and
+    never by its value. Empty when nothing does.
+    """
+    body, _, total = note.rpartition(b"\0")
+    if total != plan.checksum(body):
+        return "the note is damaged"
+    parts = body.split(b"\0")
+    start = plan.header(inputs)
+    for what, was, now in zip(("format", "version", "user", "directory"), parts, start, strict=False):
+        if was != now:
+            return f"the note was left by another {what}"
+    rest = parts[len(start) :]
+    for kind, name, value in zip(rest[::3], rest[1::3], rest[2::3], strict=False):
+        if kind != b"P" and not plan.unchanged(inputs.environ, kind, name, value):
+            what = _KINDS.get(kind, "an input of a kind that is not known, ")
+            return f"{what}{plan.decode(name)} is not what it was"
+    return "" if plan.recall(inputs, note) else "the note is not sound"
 
 
 def _settled(stat_line: bytes, began: float) -> bool:

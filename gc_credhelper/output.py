@@ -72,6 +72,7 @@ FORMATS = {
     "json": json,
     "headers": headers,
     "bazel": bazel,
+    "codex": raw,  # for a caller that gives up soon: see commands/token.py
 }
 RENDERERS = {**FORMATS, "bare": bare}  # what a note may name
 

@@ -23,13 +23,13 @@ if sys.platform != "win32":
 else:  # pragma: no cover
     import os
 
-MAGIC = b"gcch-note1"
+MAGIC = b"gcch-note2"
 # Variables that one job sets and another does not: each combination has a note of its own. None of them is secret.
 TELLING = (
     *(b"GC_CREDHELPER_" + name for name in (b"PROFILE", b"PROVIDER", b"CACHE", b"CONFIG", b"REGION", b"TOKEN_URL")),
     *(
         b"GC_CREDHELPER_" + name
-        for name in (b"CLIENT_ID", b"CLIENT_AUTH", b"MIN_TTL", b"DEADLINE", b"API_URL", b"SLOT")
+        for name in (b"CLIENT_ID", b"CLIENT_AUTH", b"MIN_TTL", b"DEADLINE", b"API_URL", b"SLOT", b"VERIFY")
     ),
     *(b"GENESYS_CLOUD_" + name for name in (b"CLIENT_ID", b"REGION", b"ENVIRONMENT")),
     *(b"GENESYSCLOUD_OAUTHCLIENT_ID", b"GENESYSCLOUD_REGION", b"PURECLOUD_CLIENT_ID", b"PURECLOUD_ENVIRONMENT"),
@@ -94,22 +94,31 @@ class Inputs:
 
 
 class Plan:
-    """What `token` will do, as far as a cache hit needs it.
+    """What `token` will do, as far as a cache hit needs it. `min_ttl` and `verify` are in seconds.
 
-    `state` and `store` are the directories of the locks and of the entry, as `place` writes them; `store` is empty when
-    the nearest cache is not a file.
+    `state` and `store`: where lock and entry lie, see `place`; `store` is empty when the nearest cache is not a file.
     """
 
-    __slots__ = ("api_version", "client_id", "format", "key", "min_ttl", "state", "store")
+    __slots__ = ("api_version", "client_id", "format", "key", "min_ttl", "state", "store", "verify")
 
     def __init__(
-        self, *, key: str, client_id: str, format: str, api_version: str, min_ttl: float, state: str, store: str
+        self,
+        *,
+        key: str,
+        client_id: str,
+        format: str,
+        api_version: str,
+        min_ttl: float,
+        verify: float,
+        state: str,
+        store: str,
     ) -> None:
         self.key = key
         self.client_id = client_id
         self.format = format
         self.api_version = api_version
         self.min_ttl = min_ttl
+        self.verify = verify
         self.state = state
         self.store = store
 
@@ -220,22 +229,22 @@ def recall(inputs: Inputs, note: bytes) -> "Plan | None":
     fields: dict[str, str] = {}
     for i in range(n, len(parts), 3):
         kind, name, value = parts[i : i + 3]
-        if kind == b"E":
-            same = environ.get(name) == value
-        elif kind in (b"U", b"S"):
-            same = bool(environ.get(name)) == (kind == b"S")
-        elif kind in (b"F", b"A"):
-            same = (stat_line(name) or b"") == value
-        elif kind == b"H":
-            same = host_name(environ) == value
-        elif kind == b"P":
+        if kind == b"P":
             fields[decode(name)] = decode(value)
-            same = True
-        else:
-            same = False
-        if not same:
+        elif not unchanged(environ, kind, name, value):
             return None
     try:
-        return Plan(**{**fields, "min_ttl": float(fields["min_ttl"])})  # type: ignore[arg-type]
+        return Plan(**fields | {name: float(fields[name]) for name in ("min_ttl", "verify")})  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def unchanged(environ: "dict[bytes, bytes]", kind: bytes, name: bytes, value: bytes) -> bool:
+    """Is an input still what a note has recorded?"""
+    if kind == b"E":
+        return environ.get(name) == value
+    if kind in (b"U", b"S"):
+        return bool(environ.get(name)) == (kind == b"S")
+    if kind in (b"F", b"A"):
+        return (stat_line(name) or b"") == value
+    return kind == b"H" and host_name(environ) == value

@@ -5,10 +5,12 @@ limits, and anything odd counts as empty. Times are seconds and spans, never mom
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 
 from .errors import Error, InvalidClient, RateLimited, TemporaryError
 from .gate import STATUSES
+from .rejections import PACE
 from .tokens import MAX_LIFETIME, AccessToken, advisory, is_b64token, mandatory
 
 VERSION = 1
@@ -51,7 +53,7 @@ class Refusal:
 class Record:
     """`ttl`: what the server granted; `token_age`: the token's age at this write; `soft`: seconds before its expiry
     from which it is refreshed. `holder`, `lease`, `eta`: who exchanges, for how long the lease lives, and when an
-    answer may be expected; `took`: how long the last exchange took.
+    answer may be expected; `took`: how long the last exchange took. `quiet`: for how long no further token is rejected.
     """
 
     token: str = field(default="", repr=False)
@@ -62,14 +64,15 @@ class Record:
     lease: float = 0
     eta: float = 0
     took: float = 0
+    quiet: float = 0
     refusal: Refusal = Refusal()
     about: str = ""
 
     @classmethod
-    def of(cls, token: AccessToken, took: float, about: str) -> "Record":
+    def of(cls, token: AccessToken, took: float, about: str, quiet: float) -> "Record":
         """A new token. `took`: seconds that its exchange took, by which it is old already."""
         soft = token.expires_at - token.refresh_at
-        return cls(token.value, token.lifetime, took, soft, took=took, about=about)
+        return cls(token.value, token.lifetime, took, soft, took=took, quiet=quiet, about=about)
 
     def dump(self) -> str:
         """One JSON object."""
@@ -89,7 +92,7 @@ class Record:
         return record if record._sound() else cls()
 
     def _sound(self) -> bool:
-        spans = (self.ttl, self.token_age, self.soft, self.lease, self.eta, self.took, self.refusal.seconds)
+        spans = (self.ttl, self.token_age, self.soft, self.lease, self.eta, self.took, self.quiet, self.refusal.seconds)
         if not all(type(span) in (int, float) and 0 <= span <= MAX_LIFETIME for span in spans):
             return False
         texts = [self.token, self.holder, self.about]
@@ -102,6 +105,10 @@ class Record:
             return False
         return self.lease <= MAX_LEASE
 
+    def still_quiet(self, age: float) -> float:
+        """Seconds, capped whatever the record says. `age`: as below."""
+        return max(0.0, min(self.quiet, PACE) - age)
+
     def access_token(self, age: float, now: float) -> AccessToken | None:
         """The token as this machine's clock would have dated it. `age`: seconds since the record was written; the
         store's clock counts whole seconds, so that one more is taken off its life.
@@ -113,3 +120,8 @@ class Record:
         expires_at = issued_at + self.ttl
         soft = min(self.soft, advisory(self.ttl) * 1.1)
         return AccessToken(self.token, issued_at, expires_at, refresh_at=expires_at - soft)
+
+
+def shown_holder(holder: str) -> str:
+    """Enough of who holds a lease to find that machine's own trace by; a record may hold anything in its place."""
+    return holder[:8] if re.fullmatch(r"[0-9a-f]{32}", holder) else "not named"

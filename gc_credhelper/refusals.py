@@ -4,12 +4,12 @@ Shown are what a person needs to ask for help: status, `code`, `message` and the
 that has anything in common with the token, in clear or in a coding that a server could put it in, is not shown.
 """
 
-import base64
 import json
 import re
 from http import HTTPStatus
 from typing import Any
 
+from .echo import Echo
 from .errors import Error, RateLimited, TemporaryError, TokenError, UsageError
 from .exchange import retry_after
 from .report import one_line
@@ -17,7 +17,6 @@ from .transport import Answer
 
 _LONGEST = 300  # characters of a message
 _WORD = 40  # characters of a word; a longer one is no word, and may be anything
-_RUN = 5  # characters in a row that nothing which is shown has in common with the token
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CORRELATIONS = ("ININ-Correlation-Id", "Genesys-Correlation-Id")
@@ -73,28 +72,3 @@ def _told(body: dict[str, Any], message: str, answer: Answer, token: str) -> str
     ids = {"context": context if isinstance(context, str) else "", "correlation": correlation}
     shown = [f"{name} id {value}" for name, value in ids.items() if _UUID.fullmatch(value) and echo.misses(value)]
     return f"{said} ({', '.join(shown)})" if shown else said
-
-
-class Echo:
-    """Finds a token in what a server says."""
-
-    def __init__(self, token: str) -> None:
-        raw = token.encode()
-        forms = {token: 1, raw.hex(): 2, base64.b32encode(raw).decode(): 1, base64.b85encode(raw).decode(): 1}
-        for shift in range(3):
-            forms[base64.b64encode(b" " * shift + raw).decode()[2 * shift :].rstrip("=")] = 1
-        for written in ("%{:02x}", "&#{};", "&#x{:x};", "\\u{:04x}"):  # one character at a time
-            parts = [written.format(code) for code in raw]
-            forms["".join(parts)] = min(map(len, parts))
-        forms["?".join(token)] = 2  # UTF-16, as `one_line` shows it
-        self._runs = {
-            turned.casefold()[i : i + width * _RUN]
-            for form, width in forms.items()
-            for turned in (form, form[::-1])
-            for i in range(max(1, len(form) - width * _RUN + 1))
-        }
-
-    def misses(self, text: str) -> bool:
-        """Is there nothing of it in the text, however turned?"""
-        folded = text.casefold()
-        return not any(run in folded for run in self._runs)

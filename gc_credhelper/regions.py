@@ -89,7 +89,19 @@ class Endpoints:
 
 
 def endpoints(settings: Settings) -> Endpoints:
-    """The two URLs that the settings mean: a nearer region displaces farther URLs. UsageError for an unknown region."""
+    """The two URLs that the settings mean: a nearer region displaces farther URLs. UsageError for an unknown region,
+    and for an unknown Platform API when tokens are to be checked there.
+    """
+    found = _endpoints(settings)
+    if found.api_url is None and settings["verify"]:
+        raise UsageError(
+            f"verify ({settings.origin('verify')}) asks the Platform API, and that of this token_url is not known",
+            hint="set api_url, or leave verify off",
+        )
+    return found
+
+
+def _endpoints(settings: Settings) -> Endpoints:
     token_url = settings["token_url"]
     if token_url is None or settings.nearer("region", "token_url"):
         name, base_token, base_api = _of_region(settings)

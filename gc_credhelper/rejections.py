@@ -13,7 +13,7 @@ from .report import Report
 
 _KEPT = 16
 _DIGITS = 12  # more than any time has that we write
-_PACE = 60  # seconds; a second rejection within them means that the cause is elsewhere
+PACE = 60  # seconds; a second rejection within them means that the cause is elsewhere
 
 
 def digest(token: str) -> str:
@@ -49,7 +49,7 @@ class Rejections:
         if not current and name in (line[0] for line in lines):
             return True
         now = int(time.time())
-        if current and any(now - _PACE < int(at) <= now for _, at in lines):
+        if current and any(now - PACE < int(at) <= now for _, at in lines):
             return False
         lines = [*lines, [name, str(now if current else 0)]][-_KEPT:]
         try:

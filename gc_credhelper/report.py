@@ -2,6 +2,8 @@
 
 import sys
 
+from .facts import Detail, Fact
+
 LOGGER = "gc_credhelper"
 
 
@@ -11,6 +13,7 @@ class Report:
     def __init__(self, verbosity: int = 0) -> None:
         self.verbosity = verbosity
         self._said: set[str] = set()
+        self._last: dict[tuple[Detail, ...], str] = {}
 
     def warn(self, text: str, *, topic: str = "") -> None:
         """Something the user should mend. The same `topic` (by default the text) is said once."""
@@ -22,6 +25,20 @@ class Report:
         """What happened, for -v."""
         if self.verbosity:
             self._write("note", text)
+
+    def fact(self, stage: str, outcome: str, **details: Detail) -> None:
+        """What a stage of a call came to, by a row of `facts.TEXTS`. With -v some are notes, with -vv all are."""
+        fact = Fact(stage, outcome, details)
+        if fact.is_note:
+            self.note(fact.text)
+        elif self.verbosity > 1 and self._is_news(fact):
+            self.note(f"{stage}: {fact.text}")
+
+    def _is_news(self, fact: Fact) -> bool:
+        """Not when the last of that stage, and of the same thing in it, was the same: who waits looks many times."""
+        what = (fact.stage, fact.details.get("name"), fact.details.get("number"))
+        last, self._last[what] = self._last.get(what), fact.outcome
+        return last != fact.outcome
 
     def _write(self, kind: str, text: str) -> None:
         say(kind, text)

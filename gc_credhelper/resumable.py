@@ -11,6 +11,7 @@ part becomes PATH, and until then an older PATH stays as it is.
 import contextlib
 import os
 import stat
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -26,7 +27,11 @@ from .report import Report
 
 _PACE = 1.0  # seconds between two writes to the disk itself: what a loss of power may cost
 _AGAIN = "--restart begins anew, and another --file leaves it as it is"
-_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+if sys.platform != "win32":
+    _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+else:  # pragma: no cover
+    _FLAGS = os.O_RDWR | os.O_CREAT | os.O_BINARY
 
 
 class Resumable:
@@ -149,6 +154,7 @@ class Resumable:
         self._cut()
         _write(self._state, header)
         os.fsync(self._state)
+        _sync_directory(self._path.parent)
         self._end = len(header)
         self._before = (self._end, self.at)
 
@@ -210,7 +216,7 @@ class Resumable:
         try:
             yield
         except OSError as e:
-            hint = "check the directory, its space and who may write; the same command then goes on where it stopped"
+            hint = "check the directory, its space and who may write"
             raise UsageError(f"{self._path} cannot be written: {e.strerror}", hint=hint) from None
 
 
@@ -233,7 +239,7 @@ def _write(file: int, content: bytes) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """So that a rename outlives a loss of power, where directories can be opened."""
+    """So that new names outlive a loss of power, where directories can be opened."""
     with contextlib.suppress(OSError):
         file = os.open(path, os.O_RDONLY)
         try:

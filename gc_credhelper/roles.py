@@ -127,6 +127,11 @@ class FarCache(VersionedStore, Protocol):
     def __init__(self, context: Context) -> None: ...
 
 
+def is_far(cls: Any) -> bool:
+    """Is the class a FarCache?"""
+    return bool(getattr(cls, "far", False))
+
+
 class Level(StrEnum):
     """What a finding means to a `token` of this machine: nothing, what it survives, its failure; SKIP: not tried."""
 

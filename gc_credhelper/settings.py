@@ -16,6 +16,7 @@ from .kinds import (
     choice,
     deadline,
     duration,
+    duration_or_off,
     hosts,
     items,
     pool,
@@ -121,6 +122,9 @@ SETTINGS = (
     Setting("client_id", public_ids, "the public id of the OAuth client: finds a cached token without the provider"),
     Setting("client_auth", choice("basic", "body"), "how the client authenticates: basic or body", "basic"),
     Setting("min_ttl", duration, "the shortest life that the token must still have, such as 45m", "0", flag=True),
+    Setting(
+        "verify", duration_or_off, "check a cached token that was not known to be alive for so long, or off", "off"
+    ),
     Setting("deadline", deadline, "time for the whole command, such as 30s", "30s", flag=True),
     Setting("slots", whole(1, 1000), "how many tokens the callers share, when not one for each client of the pool"),
     Setting("slot", whole(0, 999_999), "which of the tokens this caller uses, when the CI system's job does not say"),

@@ -7,6 +7,7 @@ from .deadline import Deadline
 from .errors import CredentialsError, Error, TemporaryError, UsageError
 from .lease import Caller, Lease, StoreDown
 from .record import Record
+from .rejections import PACE
 from .report import Report
 from .roles import Denied, FarCache, LostRace, Snapshot
 from .tokens import AccessToken
@@ -54,6 +55,7 @@ class Shared:
 
     def token(self, key: str, about: str, caller: Caller, deadline: Deadline) -> AccessToken:
         """From the far cache, or from one exchange among all machines. When the store is down, from our own."""
+        self._report.fact("far", "asked", name=self.name)
         try:
             return Lease(self.store, key, about, self._report).token(caller, deadline)
         except (StoreDown, Denied, UsageError) as e:
@@ -68,14 +70,16 @@ class Shared:
         return Record.load(snapshot.text), snapshot.age
 
     def remove(self, key: str, deadline: Deadline, value: str | None = None) -> bool:
-        """Empty the record by compare-and-set; was there a token? `value`: only if it is this one. Every error."""
+        """Empty the record by compare-and-set; was there a token? `value`: only if it is this one, and then no other is
+        rejected for a while. Every error.
+        """
         for _ in range(_TRIES):
             snapshot = self.store.read(key, deadline)
             token = Record.load(snapshot.text).token
             if not snapshot.text or (value is not None and token != value):
                 return False
             try:
-                self.store.compare_and_set(key, snapshot.version, Record().dump(), deadline)
+                self.store.compare_and_set(key, snapshot.version, Record(quiet=PACE if value else 0).dump(), deadline)
             except LostRace:
                 continue
             return bool(token)
@@ -88,8 +92,18 @@ class Shared:
         except Error:
             return False
 
+    def is_quiet(self, key: str, value: str, deadline: Deadline) -> bool:
+        """Does that token lie there in place of one that was rejected a moment ago, on whatever machine? A store that
+        cannot say is no obstacle.
+        """
+        try:
+            record, age = self.look(key, deadline)
+        except Error:
+            return False
+        return record.token == value and age is not None and record.still_quiet(age) > 0
+
     def try_remove(self, key: str, deadline: Deadline, value: str) -> None:
-        """The same, where a failure is a warning."""
+        """Remove that token, where a failure is a warning."""
         try:
             self.remove(key, deadline, value)
         except Error as e:

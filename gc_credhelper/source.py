@@ -5,17 +5,17 @@ ageing?                   whoever gets the lock at once tries a refresh, everyon
 none?                     whoever gets the lock exchanges; the others leave as soon as a fresh entry appears
 """
 
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from .deadline import Deadline, Pauses
 from .entry import Entry
-from .errors import CredentialsError, Error, LifetimeError, TemporaryError
-from .locks import thread_lock
+from .errors import CredentialsError, Error, TemporaryError, UsageError
+from .liveness import Liveness
+from .locks import turn
 from .report import Report
-from .tokens import MAX_SKEW, AccessToken, mandatory
+from .tokens import AccessToken, mandatory
+from .wish import Wish, possible
 
 _CLAIM = 15  # seconds: longer than an early refresh may take, so that nobody repeats it meanwhile
 _EARLY = 5  # seconds that an early refresh may take, since its caller holds a token that is still good
@@ -30,35 +30,6 @@ class ClientChanged(Exception):  # not an error: the provider answered, with new
         self.client_id = client_id
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What one caller needs. `after`: with --refresh, when the token was issued that is no longer wanted. Whoever asks
-    for a refresh while another one is under way is content with its token.
-    """
-
-    min_ttl: float = 0
-    after: float = float("-inf")
-    refresh: bool = False
-
-    def concerns(self, token: AccessToken, now: float) -> bool:
-        """Is it a token to look at: not from the future, not expired, not the one to be replaced?"""
-        return self.after < token.issued_at <= now + MAX_SKEW and now < token.expires_at
-
-    def accepts(self, token: AccessToken, now: float) -> bool:
-        """Would the caller be content?"""
-        return self.concerns(token, now) and token.usable(now, self.min_ttl)
-
-
-def possible(token: AccessToken, wish: Wish, then: str = "") -> None:
-    """LifetimeError when no token of this client lives that long. `then`: what to do once the advice is followed."""
-    if wish.min_ttl > token.lifetime:
-        hint = "ask for less, or have the token duration of the OAuth client raised in Genesys Cloud"
-        raise LifetimeError(
-            f"this client's tokens live {token.lifetime:.0f} s, less than min_ttl asks ({wish.min_ttl:.0f} s)",
-            hint=f"{hint}, {then}" if then else hint,
-        )
-
-
 class TokenSource:
     """A valid token, from cache or exchange; safe to share among threads and to use after a fork."""
 
@@ -70,35 +41,47 @@ class TokenSource:
         fetch: Callable[[Entry, "Wish", Deadline], AccessToken],
         seconds: float,
         min_ttl: float = 0,
+        liveness: Liveness,
         report: Report,
         clock: Callable[[], float] = time.time,
+        api_url: str | None = None,
+        is_ours: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`find`: the entry of the client, which may have to ask the provider for its id. `reopen`: the entry of
-        another client id. `fetch`: one exchange; ClientChanged. `seconds`: the deadline of a call that brings none.
+        another client id. `fetch`: one exchange; ClientChanged. `liveness`: of tokens that others left. `seconds`: the
+        deadline of a call that brings none. `api_url`: where the tokens are used, if it is known. `is_ours`: are they
+        for the host of that URL?
         """
         self._find = find
         self._reopen = reopen
         self._fetch = fetch
         self._seconds = seconds
         self._min_ttl = min_ttl
+        self._liveness = liveness
         self._report = report
         self._clock = clock
+        self._api_url = api_url
+        self._is_ours = is_ours
         self._entry: Entry | None = None
+        self._rejected = ""
+
+    @property
+    def api_url(self) -> str:
+        """Of the Platform API, without a slash at its end. UsageError when nothing says where it is."""
+        if self._api_url is None:
+            raise UsageError("the Platform API of this token_url is not known", hint="set api_url")
+        return self._api_url
+
+    def is_for(self, url: str) -> bool:
+        """May a token be sent there? To hosts of its region and of settings, and over TLS unless on this machine."""
+        return self._is_ours(url)
 
     def entry(self, deadline: Deadline | None = None) -> Entry:
         """Where the token lies. The provider may have to be asked for it, which one thread does for all."""
         deadline = deadline or Deadline(self._seconds)
         if self._entry is None:
-            lock = thread_lock(f"entry of {id(self)}")
-            if not lock.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
-                raise TemporaryError(
-                    f"another thread has been asking the provider for longer than {deadline.seconds:.0f} s",
-                    hint="try again, or raise the deadline",
-                )
-            try:
+            with turn(f"entry of {id(self)}", deadline, "asking the provider"):
                 self._entry = self._entry or self._find(deadline)
-            finally:
-                lock.release()
         return self._entry
 
     def token(
@@ -120,6 +103,11 @@ class TokenSource:
 
         return self._of_its_client(get, deadline)
 
+    def suits(self, token: AccessToken) -> bool:
+        """Would `token` hand this one out, if it were the cached one, without looking for another?"""
+        now = self._clock()
+        return now < token.refresh_at and Wish(self._min_ttl).accepts(token, now)
+
     def own(self, deadline: Deadline | None = None) -> AccessToken:
         """A token for this caller alone, from one exchange, which is stored nowhere; hand it to `check` before use."""
         deadline = deadline or Deadline(self._seconds)
@@ -136,7 +124,7 @@ class TokenSource:
             try:
                 return get(self.entry(deadline))
             except ClientChanged as e:
-                self._report.note("the provider holds another client than at its last read")
+                self._report.fact("client", "changed")
                 self._entry = self._reopen(e.client_id)
         raise CredentialsError(
             "the provider names another client each time it is asked", hint="pin one with the setting client_id"
@@ -144,37 +132,34 @@ class TokenSource:
 
     def _token(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
         if not entry.shared:
+            self._report.fact("cache", "off")
             return self._checked(self._fetched(entry, wish, deadline), wish)
-        pauses = Pauses(0.005, 0.05)
+        pauses, patience = Pauses(0.005, 0.05), self._liveness.patience(deadline)
         waits = False
         while True:
             token = self._cached(entry, wish)
-            if token and self._clock() < token.refresh_at:
-                self._report.note("the token came from the cache")
+            due = token is not None and self._liveness.due(entry, token, patience)
+            if token and not due and self._clock() < token.refresh_at:
+                self._report.fact("token", "cached")
                 return token
             with entry.attempt() as mine:
                 if mine:
+                    self._report.fact("lock", "taken")
                     return self._refresh(entry, wish, deadline)
-            if token:
-                self._report.note("the token came from the cache; another caller refreshes it")
+            if token and not due:
+                self._report.fact("token", "ageing")
                 return token
             if not waits:
-                self._report.note(f"waiting for {entry.holder()}, who is getting this token")
+                self._report.fact("lock", "waiting", holder=entry.holder())
                 waits = True
-            self._pause(pauses, entry, deadline)
-
-    @staticmethod
-    def _pause(pauses: Pauses, entry: Entry, deadline: Deadline) -> None:
-        if not deadline.left():
-            raise TemporaryError(
-                f"{entry.holder()} has been getting this token for longer than {deadline.seconds:.0f} s",
-                hint="try again, raise --deadline, or look at what that process waits for",
-            )
-        pauses.sleep(deadline)
+            entry.wait(pauses, deadline)
 
     def _cached(self, entry: Entry, wish: Wish) -> AccessToken | None:
         now = self._clock()
         token = entry.read(lambda token: now < token.refresh_at and wish.accepts(token, now))
+        if token:
+            left = (token.refresh_at if now < token.refresh_at else token.reported_expiry) - now
+            self._report.fact("cached", wish.verdict(token, now), left=left, min_ttl=wish.min_ttl)
         if not token or not wish.concerns(token, now):
             return None
         possible(token, wish, "then run once with --refresh")
@@ -183,10 +168,13 @@ class TokenSource:
     def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
         """With the lock held: look again, then exchange."""
         old = self._cached(entry, wish)
+        if old and not self._liveness.holds(entry, old, deadline):
+            old = None
         if old and self._clock() < old.refresh_at:
-            self._report.note("the token came from the cache, where another caller had just put it")
+            self._report.fact("token", "renewed")
             return old
         if old and entry.gate.wait():
+            self._report.fact("token", "kept")
             return old  # a rate limit never delays a caller who holds a valid token
         if old:
             entry.write(self._claimed(old))
@@ -203,7 +191,10 @@ class TokenSource:
         return self._checked(token, wish)
 
     def _fetched(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
-        return self._usable(self._fetch(entry, wish, deadline))
+        token = self._fetch(entry, wish, deadline)
+        if entry.far and not self._liveness.holds(entry, token, deadline):  # another machine's, which has died since
+            token = self._fetch(entry, wish, deadline)
+        return self._usable(token)
 
     def _usable(self, token: AccessToken) -> AccessToken:
         if not token.usable(self._clock()):
@@ -228,19 +219,25 @@ class TokenSource:
         """Hear that the API answered 401 to this token: forget it if it is still the cached one, and keep it away.
 
         False, with a warning, when a token of this client was rejected less than a minute ago: then the cause is
-        elsewhere, such as the wrong API URL. TemporaryError at the deadline.
+        elsewhere, such as the wrong API URL. Threads that hear it of one token cause one rejection. TemporaryError at
+        the deadline.
         """
         deadline = deadline or Deadline(self._seconds)
-        entry = self.entry(deadline)
-        pauses = Pauses(0.005, 0.05)
-        while entry.shared:
-            with entry.attempt() as mine:
-                if mine and entry.reject(value, deadline):
-                    return True
-            if mine:
-                self._report.warn(
-                    "a token of this client was rejected less than a minute ago: look at the API URL and the roles"
-                )
-                return False
-            self._pause(pauses, entry, deadline)
+        with turn(f"rejection of {id(self)}", deadline, "rejecting a token"):
+            if value != self._rejected:
+                if not self._reject(value, deadline):
+                    return False
+                self._rejected = value
         return True
+
+    def _reject(self, value: str, deadline: Deadline) -> bool:
+        entry = self.entry(deadline)
+        if not entry.shared:
+            return True
+        with entry.held(deadline):
+            if entry.reject(value, deadline):
+                return True
+        self._report.warn(
+            "a token of this client was rejected less than a minute ago: look at the API URL and the roles"
+        )
+        return False

@@ -4,6 +4,7 @@ Hot: a cache hit runs this module, so it imports nothing.
 """
 
 MAGIC = "gcct1"
+PROOF_MAGIC = "gcca1"
 MAX_LIFETIME = 38_880_000  # seconds; the longest a Genesys client can grant (SCIM clients, 450 days)
 MAX_SKEW = 60  # seconds that an entry may come from the future
 YOUNG = 60  # seconds during which a new token satisfies any --min-ttl up to its lifetime
@@ -133,6 +134,31 @@ def load(text: str, key: str) -> "tuple[AccessToken, int] | None":
         return AccessToken(value, issued_at, expires_at, refresh_at=refresh_at, type=type_), int(mark)
     except ValueError:
         return None
+
+
+def dump_proof(token: AccessToken, digest: str, alive_at: float, vain_at: float) -> str:
+    """The stored form of what `load_proof` gives. `digest`: of the token, see rejections.py."""
+    times = (token.issued_at, token.expires_at, alive_at, vain_at)
+    return f"{PROOF_MAGIC} {digest} {' '.join(f'{at * 1000:.0f}' for at in times)}\n"
+
+
+def load_proof(text: str, token: AccessToken, now: float, digest: str = "") -> "tuple[float, float]":
+    """When the token was last known to be alive, and when the server was last asked in vain; of a proof that is not
+    this token's, is from the future or is damaged nothing but that the token was issued once.
+
+    `digest`: how the token is known. A hit, which cannot make one, knows it by the times of its entry.
+    """
+    alive_at, vain_at = token.issued_at, 0.0
+    try:
+        magic, of, issued, expires, alive, vain = text.split(" ")
+        times = (f"{token.issued_at * 1000:.0f}", f"{token.expires_at * 1000:.0f}")
+        if magic == PROOF_MAGIC and (of == digest if digest else (issued, expires) == times):
+            found = int(alive) / 1000, int(vain) / 1000
+            if max(found) <= now + MAX_SKEW:
+                alive_at, vain_at = max(alive_at, found[0]), found[1]
+    except (ValueError, OverflowError):
+        pass
+    return alive_at, vain_at
 
 
 def _checksum(content: str) -> str:

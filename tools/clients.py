@@ -23,6 +23,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / ".build" / "clients"
 STAMP = ".installed"
+OURS = ("--editable", str(FOLDER.parents[1]))  # the checkout, for clients that import it
 # Read once: a test may clear the environment.
 REQUIRE_REAL = bool(os.environ.get("GC_CREDHELPER_REQUIRE_REAL"))
 
@@ -113,10 +114,11 @@ CLIENTS = {
         Client("java", from_system, (), "java"),
         Client("terraform", from_system, (), "terraform", optional=True),
         # Beside the checkout, because a plug-in lives in the environment of its host.
-        Client("httpie", by_pip, ("httpie==3.2.4", "--editable", str(FOLDER.parents[1])), "bin/http"),
+        Client("httpie", by_pip, ("httpie==3.2.4", *OURS), "bin/http"),
         Client("ansible", by_pip, ("ansible-core==2.19.14",), "bin/ansible-playbook"),
-        Client("genesys-python", by_pip, ("PureCloudPlatformClientV2==269.0.0",), "bin/python"),
+        Client("genesys-python", by_pip, ("PureCloudPlatformClientV2==269.0.0", *OURS), "bin/python"),
         Client("genesys-node", by_npm, ("purecloud-platform-client-v2@262.0.0",), "node_modules"),
+        Client("pyright", by_npm, ("pyright@1.1.414",), "node_modules/.bin/pyright"),
     )
 }
 

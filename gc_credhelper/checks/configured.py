@@ -93,7 +93,7 @@ def store(visit: Visit, limit: Deadline) -> Iterator[Finding]:
     if hasattr(provider, "findings"):
         yield from foreign(lambda: findings_of(provider, limit), "the credential provider")
     else:
-        yield Finding.ok(f"the provider {app.provider_name} logs in nowhere")
+        yield Finding.ok(f"the provider {app.provider_name} has nothing to try before it is read")
     visit.entered = True
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ..deadline import Deadline
 from ..errors import Error, LifetimeError, RateLimited, TokenError
+from ..liveness import is_same
 from ..roles import Finding, Level
 from .visit import Visit
 
@@ -40,13 +41,13 @@ def api(visit: Visit, limit: Deadline) -> Iterator[Finding]:
     if app.endpoints.api_url is None:
         yield Finding(Level.SKIP, "not tried: the Platform API of this token_url is not known", "set api_url")
         return
-    client_id = app.platform().about(visit.token.value, limit)
+    client_id = app.platform().client_id(visit.token.value, limit)
     if client_id is None:
         hint = f"does api_url ({app.endpoints.api_url}) belong to the region of the token endpoint?"
         raise TokenError("the Platform API does not take the token", hint=hint)
-    if client_id != visit.credentials.client_id:
+    if not is_same(client_id, visit.credentials.client_id):
         raise TokenError("the Platform API takes the token for another client's", hint="check api_url and token_url")
-    yield Finding.ok(f"{app.endpoints.api_url} takes the token, as that of the client {client_id}")
+    yield Finding.ok(f"{app.endpoints.api_url} takes the token, as that of the client {visit.credentials.client_id}")
 
 
 def revoke(visit: Visit, limit: Deadline) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """`export`: write a list of the Platform API to a file, and go on where an earlier run of the same stopped."""
 
+import argparse
 import json
 import zlib
 from collections.abc import Callable, Iterable
@@ -35,23 +36,14 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     parser.add_argument("--restart", action="store_true", help="do not go on with what an earlier run has written")
     parser.add_shared()
     options = parser.parse(argv)
-    name = options.resource
-    if name not in RESOURCES:
-        raise UsageError("there is no such resource", hint=nearest(name, RESOURCES))
-    resource = RESOURCES[name]
-    if resource.by_interval != bool(options.interval):
-        says = "needs an" if resource.by_interval else "takes no"
-        raise UsageError(
-            f"export {name} {says} --interval", hint=f"for example export conversations --interval {EXAMPLE}"
-        )
-    if options.state and name != "users":
-        raise UsageError(f"export {name} takes no --state", hint="it is for users")
+    resource = _resource(options)
     interval = Interval.parse(options.interval) if options.interval else None
     filters = (("state", options.state),) if options.state else ()
     format = _format(options.file, options.format)
     app = open_app(options, inputs, report)
+    send = app.calls(connections=pages.AHEAD).send
     about = {
-        "resource": name,
+        "resource": options.resource,
         "filters": dict(filters),
         "interval": str(interval) if interval else "",
         "format": format,
@@ -60,11 +52,10 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
         "api_url": app.endpoints.api_url,
         "client ids": app.client_ids,
     }
-    send = app.calls(connections=pages.AHEAD).send
     render = partial(tabular.lines, columns=resource.columns) if format == "csv" else _as_lines
     with (
         Resumable(options.file, about, report, restart=options.restart) as file,
-        Progress(f"export {name}") as progress,
+        Progress(f"export {options.resource}") as progress,
     ):
         export = _Export(resource, send, file, render=render, progress=progress, report=report)
         try:
@@ -75,6 +66,20 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
             raise
         file.finish()
     return 0
+
+
+def _resource(options: argparse.Namespace) -> Resource:
+    """The one that is asked for. UsageError, also for options that are not for it."""
+    name = options.resource
+    if name not in RESOURCES:
+        raise UsageError("there is no such resource", hint=nearest(name, RESOURCES))
+    resource = RESOURCES[name]
+    if resource.by_interval != bool(options.interval):
+        text = f"export {name} {'needs an' if resource.by_interval else 'takes no'} --interval"
+        raise UsageError(text, hint=f"for conversations it is START/END, for example {EXAMPLE}")
+    if options.state and name != "users":
+        raise UsageError(f"export {name} takes no --state", hint="it is for users")
+    return resource
 
 
 def _format(path: str, chosen: str | None) -> str:
@@ -141,7 +146,7 @@ class _Export:
             content = self._render(kept, head=not file.at.bytes)
             file.write(content, rows=len(kept), list=number, page=page, ids=ids)
             self._progress.update(file.at.rows, None if self._resource.by_interval else found.total)
-            if total not in (None, found.total):
+            if None not in (total, found.total) and total != found.total:
                 self._report.warn("the list changed while it was walked: rows may be missing, or there twice")
             total = found.total
 

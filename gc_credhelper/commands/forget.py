@@ -1,5 +1,6 @@
 """`forget`: delete the cached tokens of every slot, or all."""
 
+import functools
 from collections.abc import Callable
 
 from .. import notes
@@ -14,7 +15,8 @@ from ..report import Report
 from ..roles import CacheBackend
 
 _HINT = "gc-credhelper status shows where; mend it or delete it by hand, then try again"
-_LEFT = (".gate", ".rejected", ".warnings")
+_SHARE = 0.5  # of the time that is left, for each cache
+_LEFT = (".alive", ".gate", ".rejected", ".warnings")
 
 
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
@@ -24,7 +26,7 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     options = parser.parse(argv)
     app = open_app(options, inputs, report)
     deadline = Deadline(app.settings["deadline"])
-    count = forget_all(app) if options.all else 0
+    count = forget_all(app, deadline) if options.all else 0
     if app.far or not options.all:
         count += forget_slots(app, deadline)
     report.note(f"cached tokens that were deleted: {count}")
@@ -47,8 +49,7 @@ def forget_slots(app: App, deadline: Deadline) -> int:
 
 def near(app: App, key: str, deadline: Deadline) -> int:
     """How many caches of this machine held one."""
-    del deadline
-    return in_each(app, lambda cache: int(bool(cache.remove(key))))
+    return in_each(app, lambda cache: int(bool(cache.remove(key))), deadline)
 
 
 def far(app: App, key: str, deadline: Deadline) -> int:
@@ -56,7 +57,7 @@ def far(app: App, key: str, deadline: Deadline) -> int:
     return int(app.far.remove(key, deadline)) if app.far else 0
 
 
-def forget_all(app: App) -> int:
+def forget_all(app: App, deadline: Deadline) -> int:
     """Tokens, notes, gates and rejections. Lock files stay: a lock on a deleted file excludes nobody."""
     failed = []
     for directory in (app.directory, app.home):
@@ -67,18 +68,20 @@ def forget_all(app: App) -> int:
                     directory.remove(name)
         except (OSError, Unsafe) as e:
             failed.append(f"{directory.path} ({reason(e)})")
-    count = in_each(app, lambda cache: sum([bool(cache.remove(key)) for key in cache.keys()]))
+    count = in_each(app, lambda cache: sum([bool(cache.remove(key)) for key in cache.keys()]), deadline)
     if failed:
         raise TemporaryError(f"notes and gates may still lie in {failed[0]}", hint=_HINT)
     return count
 
 
-def in_each(app: App, step: Callable[[CacheBackend], int]) -> int:
-    """The sum over all caches; TemporaryError after the last one when a token may still lie in one of them."""
+def in_each(app: App, step: Callable[[CacheBackend], int], deadline: Deadline) -> int:
+    """The sum over all caches; TemporaryError after the last one when a token may still lie in one of them. One that
+    hangs leaves time for the others.
+    """
     count, failed = 0, []
     for name, cache in app.caches:
         try:
-            count += step(cache)
+            count += deadline.share(_SHARE).run(functools.partial(step, cache), "it")
         except Exception as e:  # noqa: BLE001  # a plug-in may raise anything
             failed.append(f"{name} ({reason(e)})")
     if failed:

@@ -107,6 +107,7 @@ def bazel(options: argparse.Namespace, inputs: Inputs, report: Report) -> int:
 def _opened(options: argparse.Namespace, inputs: Inputs, quiet: Quiet) -> App:
     app = open_app(options, inputs, quiet)
     app.repeated()
+    app.hasty(_IMPATIENT)
     quiet.keep_in(app.directory)
     return app
 

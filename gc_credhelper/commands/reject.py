@@ -10,8 +10,6 @@ from ..plan import Inputs
 from ..protocols import read_token, standard_input
 from ..report import Report
 
-_HINT = "one line: gc-credhelper reject < FILE"
-
 
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     """Forget the token if it is still the cached one, and keep it away."""
@@ -19,13 +17,20 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     options = parser.parse(argv)
     app = open_app(options, inputs, report)
     deadline = Deadline(app.settings["deadline"])
-    if os.isatty(0):
-        raise UsageError("standard input is a terminal, which would show the token", hint=_HINT)
-    value = read_token(standard_input(deadline))
-    if not value:
-        raise UsageError("standard input does not hold a token", hint=_HINT)
+    value = token_on_stdin("reject", deadline)
     reject(holder(app, value, deadline) or app, value, deadline)
     return 0
+
+
+def token_on_stdin(command: str, deadline: Deadline) -> str:
+    """Its first line. UsageError when that is no token, TemporaryError at the deadline. `command`: for the hint."""
+    hint = f"one line: gc-credhelper {command} < FILE"
+    if os.isatty(0):
+        raise UsageError("standard input is a terminal, which would show the token", hint=hint)
+    value = read_token(standard_input(deadline))
+    if not value:
+        raise UsageError("standard input does not hold a token", hint=hint)
+    return value
 
 
 def reject(app: App, value: str, deadline: Deadline) -> None:

@@ -2,6 +2,7 @@
 unless --shared asks for what lies in the cache that machines share.
 """
 
+import functools
 import json
 import time
 from collections.abc import Iterable
@@ -15,13 +16,16 @@ from ..entry import Whose
 from ..errors import Error, UsageError
 from ..plan import Inputs, cache_home
 from ..private import reason
+from ..proofs import Proofs
 from ..quiet import kept_warnings
 from ..rejections import Rejections
 from ..report import Report, one_line
+from ..roles import CacheBackend
 from ..settings import Layer, Origin
 from ..tokens import AccessToken
 
 _WIDEST = 64
+_SHARE = 0.5  # of the time that is left, for each cache
 Row = dict[str, str | int | None]
 
 
@@ -96,12 +100,18 @@ def cached(app: App) -> list[Row]:
     """Every entry that the caches can list; ages and lives in seconds."""
     rows: list[Row] = []
     now = time.time()
+    deadline = Deadline(app.settings["deadline"])
     for name, cache in app.caches:
         try:
-            rows.extend(entry(app, name, key, cache.get(key) or "", now) for key in cache.keys())
+            found = deadline.share(_SHARE).run(functools.partial(_texts, cache), "it")
+            rows.extend(entry(app, name, key, text, now) for key, text in found)
         except Exception as e:  # noqa: BLE001  # a plug-in may raise anything
             app.report.warn(f"the cache {name} cannot be listed: {reason(e)}")
     return rows
+
+
+def _texts(cache: CacheBackend) -> list[tuple[str, str]]:
+    return [(key, cache.get(key) or "") for key in cache.keys()]
 
 
 def entry(app: App, cache: str, key: str, text: str, now: float) -> Row:
@@ -125,6 +135,9 @@ def state(app: App, key: str, token: AccessToken, now: float) -> str:
         return "rejected"
     if not token.usable(now):
         return "expired" if now >= token.expires_at else "too old to be handed out"
+    within = app.settings["verify"]
+    if within and now - Proofs(app.directory, key, app.report).of(token, now)[0] >= within:
+        return "due for a check"
     return "fresh" if now < token.refresh_at else "due for a refresh"
 
 

@@ -6,24 +6,41 @@ import json
 from .. import output
 from ..app import App
 from ..cli import Parser, open_app
-from ..deadline import Deadline
 from ..errors import UsageError
 from ..formats import FORMATS, Format, Handed
 from ..handed import Where
 from ..plan import Inputs
 from ..private import write_alone
 from ..report import Report
-from ..settings import Layer, nearest
+from ..settings import nearest
 from ..tokens import AccessToken
 
-_FOR_CALLERS = ("exec-credential", "headers", "bazel")  # some of whom repeat a failing helper at once
-_IMPATIENT = {"bazel": 8.0, "headers": 8.0}  # seconds; the callers of these formats give up after 10
+_FOR_CALLERS = ("exec-credential", "headers", "bazel", "codex")  # some of whom repeat a failing helper at once
+_IMPATIENT = {"bazel": 8.0, "headers": 8.0, "codex": 4.0}  # seconds; the callers give up after 10, codex after 5
 
 
 def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     """Cached or fresh, in the format that was asked for."""
-    names = [*output.FORMATS, *FORMATS]
-    parser.add_argument("-o", "--output", default="exec-credential", metavar="FORMAT", help=", ".join(names))
+    add_options(parser)
+    call = Call(parser.parse(argv), inputs, report)
+    if call.options.output in _FOR_CALLERS:
+        call.app.repeated()
+    token = call.token()
+    if call.form in output.RENDERERS:
+        answer = output.RENDERERS[call.form](token, call.api_version)
+    else:
+        answer = _rendered(FORMATS[call.form], token, call.app, call.options)
+    if call.options.file is not None:
+        write_alone(call.options.file, answer)
+        return 0
+    return output.emit(answer)
+
+
+def add_options(parser: Parser) -> None:
+    """Those of `token`."""
+    parser.add_argument(
+        "-o", "--output", default="exec-credential", metavar="FORMAT", help=", ".join([*output.FORMATS, *FORMATS])
+    )
     parser.add_argument("--refresh", action="store_true", help="skip the cache and replace the entry")
     parser.add_argument("--file", metavar="PATH", help="write the answer into a file of mode 0600, and print nothing")
     parser.add_argument("--no-newline", action="store_true", help="with -o raw: nothing but the token")
@@ -33,31 +50,43 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
         "--downloadable-artifact", metavar="PATH", help="with -o gitlab: a dotenv report, which others can download"
     )
     parser.add_shared()
-    options = parser.parse(argv)
-    if options.output not in names:
-        raise UsageError("there is no such output format (--output)", hint=nearest(options.output, names))
-    _check(options)
-    api_version = output.API_VERSIONS[0]
-    if options.output == "exec-credential":
-        api_version = asked_api_version(inputs, options.api_version)
-    app = open_app(options, inputs, report)
-    if options.output in _FOR_CALLERS:
-        app.repeated()
-    seconds = app.settings["deadline"]
-    if app.settings.origin("deadline").layer == Layer.DEFAULT:
-        seconds = min(seconds, _IMPATIENT.get(options.output, seconds))
-    token = app.source.token(refresh=options.refresh, deadline=Deadline(seconds))
-    form = "bare" if options.no_newline else options.output
-    fast = form in output.RENDERERS and options.file is None and not options.refresh and not options.verbose
-    app.leave_notes(form, api_version, hit=fast)
-    if form in output.RENDERERS:
-        answer = output.RENDERERS[form](token, api_version)
-    else:
-        answer = _rendered(FORMATS[form], token, app, options)
-    if options.file is not None:
-        write_alone(options.file, answer)
-        return 0
-    return output.emit(answer)
+
+
+class Call:
+    """What one command line means."""
+
+    def __init__(self, options: argparse.Namespace, inputs: Inputs, report: Report) -> None:
+        """UsageError, PluginError."""
+        names = [*output.FORMATS, *FORMATS]
+        if options.output not in names:
+            raise UsageError("there is no such output format (--output)", hint=nearest(options.output, names))
+        _check(options)
+        self.options = options
+        self.api_version = output.API_VERSIONS[0]
+        if options.output == "exec-credential":
+            self.api_version = asked_api_version(inputs, options.api_version)
+        self.app = open_app(options, inputs, report)
+        if options.output in _IMPATIENT:
+            self.app.hasty(_IMPATIENT[options.output])
+        self.form = "bare" if options.no_newline else options.output
+
+    def token(self) -> AccessToken:
+        """In time for the caller; the next identical call is left to the launcher."""
+        token = self.app.source.token(refresh=self.options.refresh)
+        self.app.leave_notes(self.form, self.api_version, hit=not self.is_for_full_program)
+        return token
+
+    @property
+    def is_for_full_program(self) -> str:
+        """Which option the launcher does not know what to do about; empty when there is none."""
+        options = self.options
+        given = {
+            "--file": options.file is not None,
+            "--refresh": options.refresh,
+            "--verbose": options.verbose,
+            f"--output {options.output}": self.form not in output.RENDERERS,
+        }
+        return next((name for name, is_given in given.items() if is_given), "")
 
 
 def _rendered(form: Format, token: AccessToken, app: App, options: argparse.Namespace) -> str:

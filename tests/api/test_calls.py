@@ -10,9 +10,9 @@ import pytest
 from wire.test_canary import TOKEN, assert_hidden, disguises
 
 from gc_credhelper.calls import Call
+from gc_credhelper.echo import Echo
 from gc_credhelper.errors import Error, RateLimited, TemporaryError, TokenError, UsageError
 from gc_credhelper.pace import Pace
-from gc_credhelper.refusals import Echo
 
 from .kit import CONTEXT, Api, Asked, Say, app, refused, serving
 

@@ -571,7 +571,7 @@ def test_a_token_that_buildkite_would_not_redact_is_not_handed_to_it(
 # Impatient callers.
 
 
-@pytest.mark.parametrize(("form", "under"), [("bazel", 10), ("headers", 10), ("raw", 31)])
+@pytest.mark.parametrize(("form", "under"), [("bazel", 10), ("headers", 10), ("codex", 5), ("raw", 31)])
 def test_the_default_deadline_is_below_the_patience_of_the_formats_caller(
     machine: Machine, form: str, under: float
 ) -> None:

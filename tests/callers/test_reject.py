@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from support import GC, Machine, Run, client
 from support.entries import path_of, put
+from support.fleet import Fleet
 from support.scripted import ScriptedServer, token
 
 ONE, TWO, THREE = "tok-canary-one-Cp9", "tok-canary-two-Ue2", "tok-canary-three-Xb7"
@@ -171,79 +171,37 @@ def test_the_token_of_another_slot_is_found(machine: Machine, server: ScriptedSe
     assert ask(machine, server, "--set", "slot=2", **shared) == THREE
 
 
-FAR = '''
-import json
-import os
-import time
+def test_of_a_fleet_one_token_a_minute_is_replaced(tmp_path: Path, server: ScriptedServer) -> None:
+    fleet = Fleet(tmp_path / "fleet", server)
 
-from gc_credhelper.roles import LostRace, Snapshot
+    def reject(name: str, value: str, *, warned: bool = False) -> None:
+        done = fleet(name, "reject", stdin=f"{value}\n")
+        assert done.code == 0
+        assert ("less than a minute ago" in done.err) if warned else not done.err
 
-
-class Far:
-    """A store for machines that is a file."""
-
-    far, settings, locator = True, (), None
-
-    def __init__(self, context):
-        self.path = os.environ["FAR"]
-
-    def load(self):
-        try:
-            with open(self.path) as file:
-                return json.load(file)
-        except FileNotFoundError:
-            return {}
-
-    def read(self, key, deadline):
-        version, text, at = self.load().get(key, (0, "", None))
-        return Snapshot(version, text, at and time.time() - at)
-
-    def compare_and_set(self, key, version, text, deadline):
-        kept = self.load()
-        if kept.get(key, (0,))[0] != version:
-            raise LostRace
-        kept[key] = (version + 1, text, time.time())
-        with open(self.path, "w") as file:
-            json.dump(kept, file)
-        return version + 1
-'''
-
-
-class Fleet:
-    """Machines that share a cache: a plug-in that lies in a folder of its own."""
-
-    def __init__(self, folder: Path, server: ScriptedServer) -> None:
-        self.folder, self.server = folder, server
-        info = folder / "far-1.dist-info"
-        info.mkdir(parents=True)
-        (folder / "far_module.py").write_text(FAR)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: far\nVersion: 1\n")
-        (info / "entry_points.txt").write_text("[gc_credhelper.cache_backends]\nfar = far_module:Far\n")
-
-    def __call__(self, name: str, *argv: str, stdin: str = "") -> str:
-        home = self.folder / name
-        home.mkdir(exist_ok=True)
-        more = {"PYTHONPATH": str(self.folder), "FAR": str(self.folder / "far.json"), "GC_CREDHELPER_CACHE": "file,far"}
-        done = subprocess.run(
-            [sys.executable, "-m", "gc_credhelper", *argv],
-            env=Machine(home).environ(client(self.server, GC_CREDHELPER_SLOTS="2", **more)),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout.strip()
+    for name in "abc":
+        assert fleet.token(name) == ONE
+    reject("a", ONE)
+    assert fleet.token("a") == TWO
+    reject("b", ONE)  # of a token that is gone anybody may hear
+    assert fleet.token("b") == TWO
+    reject("b", TWO, warned=True)
+    reject("d", TWO, warned=True)
+    assert fleet.token("c", "--refresh") == THREE  # which is a new token of the same minute
+    reject("e", THREE, warned=True)
+    assert fleet.token("e") == THREE
+    fleet.later(61)
+    reject("e", THREE)
+    assert len(server.requests) == 3
 
 
 def test_a_token_of_the_fleet_is_forgotten_by_a_machine_that_never_held_it(
     tmp_path: Path, server: ScriptedServer
 ) -> None:
     fleet = Fleet(tmp_path / "fleet", server)
-    assert fleet("a", "token", "-o", "raw", "--set", "slot=1") == ONE
-    assert fleet("b", "token", "-o", "raw", "--set", "slot=1") == ONE
-    fleet("c", "reject", "--set", "slot=0", stdin=f"{ONE}\n")
-    assert fleet("d", "token", "-o", "raw", "--set", "slot=1") == TWO
-    assert fleet("c", "token", "-o", "raw", "--set", "slot=1") == TWO
+    assert fleet.token("a", "--set", "slot=1") == ONE
+    assert fleet.token("b", "--set", "slot=1") == ONE
+    silent(fleet("c", "reject", "--set", "slot=0", stdin=f"{ONE}\n"))
+    assert fleet.token("d", "--set", "slot=1") == TWO
+    assert fleet.token("c", "--set", "slot=1") == TWO
     assert len(server.requests) == 2

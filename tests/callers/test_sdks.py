@@ -47,12 +47,15 @@ def refused(machine: Machine) -> Iterator[Caller]:
         yield Caller(machine, sandbox)
 
 
-def test_the_sdk_for_python_calls_the_api_with_the_helpers_token(refused: Caller) -> None:
+@pytest.mark.parametrize(("shown", "calls"), [("configure_sdk", (0, 0)), ("subprocess", (2, 1))])
+def test_the_sdk_for_python_calls_the_api_with_the_helpers_token(
+    refused: Caller, shown: str, calls: tuple[int, int]
+) -> None:
     refused.watch("python", clients.need("genesys-python"))
-    (refused.work / "users.py").write_text(block(PAGE, "py"))
+    (refused.work / "users.py").write_text(block(PAGE, "py", shown))
     run = refused.run("python", "users.py")
     assert (run.code, run.out, run.err) == (0, "50 users\n", "")
-    assert (refused.helper_calls("token"), refused.helper_calls("reject")) == (2, 1)
+    assert (refused.helper_calls("token"), refused.helper_calls("reject")) == calls
     assert refused.sandbox.stats()["token_requests"] == 2
     refused.assert_kept_secret(refused.token, run)
 

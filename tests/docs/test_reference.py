@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from support import Machine, client
 from support.scripted import ScriptedServer, http, token
+from support.tokenme import of
 
 import gc_credhelper
-from gc_credhelper import cli, errors, formats, output
+from gc_credhelper import cli, errors, facts, formats, output, tokens
 from gc_credhelper.library import token_source
 from gc_credhelper.plugins import BUILT_IN, CACHES, PROVIDERS, known_names, load
 from gc_credhelper.regions import REGIONS
@@ -114,6 +115,12 @@ def test_every_option_of_a_command_is_documented_and_exists(machine: Machine, co
         assert shared <= exist
 
 
+def test_every_stage_that_explain_tells_of_is_listed() -> None:
+    shown = next(table for table in tables(REFERENCE / "commands.md") if table[0] == ["stage", "tells"])
+    listed = {stage for row in shown[1:] for stage in re.findall(r"`(\w+)`", row[0])}
+    assert listed == {stage for stage, _ in facts.TEXTS}
+
+
 def test_no_page_uses_an_option_that_does_not_exist(machine: Machine) -> None:
     for page in PAGES:
         for block in blocks(page):
@@ -168,7 +175,7 @@ def test_status_warns_of_a_variable_for_the_secret_as_the_reference_says(machine
 
 def test_every_public_name_is_documented() -> None:
     text = (REFERENCE / "library.md").read_text(encoding="utf-8")
-    for public in gc_credhelper.__all__:
+    for public in (*gc_credhelper.__all__, "gc_credhelper.httpx_auth.GenesysAuth"):
         assert re.search(rf"`{public}\b", text), public
 
 
@@ -184,8 +191,9 @@ def test_the_files_of_the_cache_are_those_that_a_machine_with_a_past_has(
     machine: Machine, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusal = http(401, {"error": "invalid_client", "error_description": "authentication failed"})
-    scripted.answers = [token("one"), refusal]
+    scripted.answers = [token("one"), of(), refusal]
     machine.run("token", env=client(scripted))
+    machine.run("verify", env=client(scripted, GC_CREDHELPER_API_URL=f"http://127.0.0.1:{scripted.port}"))
     for variable, value in machine.environ(client(scripted)).items():
         monkeypatch.setenv(variable, value)
     assert token_source().reject("another-token")
@@ -203,6 +211,13 @@ def test_the_parts_of_a_stored_token_are_those_that_the_page_lists(machine: Mach
     stored = entry.read_text().partition("\n")[0].split(" ")
     assert len(stored) == len(shown)
     assert [stored[i] for i, part in enumerate(shown) if part != "X"] == [part for part in shown if part != "X"]
+
+
+def test_the_parts_of_a_proof_are_those_that_the_page_lists() -> None:
+    line = next(block.text for block in blocks(REFERENCE / "cache-files.md") if "alive_at" in block.text)
+    stored = tokens.dump_proof(tokens.AccessToken("value", 1, 2), "digest", 3, 4).split(" ")
+    assert stored == ["gcca1", "digest", "1000", "2000", "3000", "4000\n"]
+    assert line.split() == ["gcca1", "<digest>", "<issued_at>", "<expires_at>", "<alive_at>", "<vain_at>"]
 
 
 def test_the_kinds_of_inputs_in_a_note_are_those_of_the_code() -> None:

@@ -18,13 +18,12 @@ SHOWN = [page for page in PAGES if any(BUILD not in step.command for step in ste
 NOT_RUN = {
     "README.md",
     "docs/tutorial/first-token.md",
-    "docs/how-to/use-from-python.md",
     "docs/how-to/vault-kubernetes.md",
 }
 OF_STORES = {f"{kind} {store}" for store in STORES for kind in ("sh", "console", "yaml", "groovy", "json", "toml")}
 OF_CALLERS = {"bash", "groovy", "hcl", "ini", "java", "js", "make", "py"}  # tests/callers runs these
 KNOWN = OF_STORES | OF_CALLERS | {"console", "sh", "python", "toml", "json", "yaml", "text", ""}
-KNOWN |= {"sh not-run", "python not-run"}
+KNOWN |= {"sh not-run"}
 
 
 def session(page: Path) -> list[Step]:

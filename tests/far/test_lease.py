@@ -4,67 +4,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
 
 import pytest
+from support.versioned import Store
 
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, Error, InvalidClient, RateLimited, TemporaryError
 from gc_credhelper.lease import LEASE, Caller, Lease, StoreDown
 from gc_credhelper.record import Record, Refusal
 from gc_credhelper.report import Report
-from gc_credhelper.roles import Context, Denied, LostRace, Snapshot
-from gc_credhelper.settings import Setting
+from gc_credhelper.roles import Denied, Snapshot
 from gc_credhelper.shared import Shared
 from gc_credhelper.tokens import AccessToken
-
-
-class Store:
-    """Keeps texts with versions; `ahead` moves its clock, `breaks` is asked before each step."""
-
-    far: ClassVar[bool] = True
-    settings: ClassVar[tuple[Setting, ...]] = ()
-    locator: ClassVar[str | None] = None
-
-    def __init__(self, _: Context | None = None) -> None:
-        self.ahead = 0.0
-        self.reads = self.writes = 0
-        self.breaks: Callable[[str], None] = lambda _: None
-        self._lock = threading.Lock()
-        self._kept: dict[str, tuple[int, str, float]] = {}
-
-    def read(self, key: str, deadline: Deadline) -> Snapshot:  # noqa: ARG002  # nothing here takes time
-        self.breaks("read")
-        with self._lock:
-            self.reads += 1
-            version, text, at = self._kept.get(key, (0, "", 0.0))
-            return Snapshot(version, text, self._now() - at if version else None)
-
-    def compare_and_set(self, key: str, version: int, text: str, deadline: Deadline) -> int:  # noqa: ARG002
-        self.breaks("write")
-        with self._lock:
-            self.writes += 1
-            if self._kept.get(key, (0,))[0] != version:
-                raise LostRace
-            self._kept[key] = (version + 1, text, self._now())
-        self.breaks("written")
-        return version + 1
-
-    def _now(self) -> float:
-        return time.monotonic() + self.ahead
-
-    def record(self) -> Record:
-        return Record.load(self._kept["k"][1])
-
-    def record_exists(self) -> bool:
-        return "k" in self._kept
-
-    def put(self, record: Record) -> None:
-        self.put_text(record.dump())
-
-    def put_text(self, text: str) -> None:
-        version = self._kept.get("k", (0,))[0]
-        self._kept["k"] = (version + 1, text, self._now())
 
 
 class Issuer:
@@ -377,12 +328,27 @@ def test_the_times_of_a_record_are_capped() -> None:
         replace(good, token="not a token"),
         replace(good, soft=3600),
         replace(good, lease=61),
+        replace(good, quiet=-1),
         replace(good, refusal=Refusal("refused", 60, status=200)),
         replace(good, refusal=Refusal("temporary", 1, status=400)),
     ):
         assert Record.load(bad.dump()) == Record()
     assert Refusal("refused", 1e6).believed == 60
     assert Refusal("anything", 10).believed == 0
+    assert replace(good, quiet=3600).still_quiet(1) == 59
+
+
+def test_a_store_that_does_not_say_the_age_of_a_rejection_is_no_obstacle_to_the_next(store: Store) -> None:
+    shared = Shared("far", store, Report(), strict=False)
+    store.put(Record(token="a", ttl=3600, soft=900, quiet=60))
+    assert shared.is_quiet("k", "a", Deadline(9))
+    assert not shared.is_quiet("k", "another", Deadline(9))
+    store.ahead = 61
+    assert not shared.is_quiet("k", "a", Deadline(9))
+    store.put(Record(token="a", ttl=3600, soft=900, quiet=60))
+    read = store.read
+    store.read = lambda key, deadline: replace(read(key, deadline), age=None)  # type: ignore[method-assign]
+    assert not shared.is_quiet("k", "a", Deadline(9))
 
 
 def test_machines_that_keep_failing_do_not_starve_one_that_would_succeed(store: Store, issuer: Issuer) -> None:

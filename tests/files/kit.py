@@ -7,6 +7,7 @@ from pathlib import Path
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.entry import Entry, Whose
 from gc_credhelper.filecache import FileCache
+from gc_credhelper.liveness import Liveness
 from gc_credhelper.memory import MemoryCache
 from gc_credhelper.plan import Inputs
 from gc_credhelper.private import PrivateDir
@@ -53,6 +54,9 @@ class Bench:
         self.lifetime = HOUR
         self.issued = 0
         self.fails: Exception | None = None
+        self.verify = 0.0
+        self.says: Exception | str | None = client_id  # the Platform API, of any token
+        self.checked: list[str] = []
 
     def file_cache(self, named: Path | None = None) -> FileCache:
         """One in the common directory, or in another."""
@@ -79,12 +83,20 @@ class Bench:
             raise self.fails
         return self.token(f"new-{self.issued}", lifetime=self.lifetime)
 
+    def client_of(self, token: str, _: Deadline) -> str | None:
+        """Whose the token is."""
+        self.checked.append(token)
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
     def source(
         self,
         *caches: tuple[str, CacheBackend],
         fetch: Callable[[Entry, Deadline], AccessToken] | None = None,
         reopen: Callable[[str], Entry] | None = None,
         seconds: float = 60,
+        min_ttl: float = 0,
     ) -> TokenSource:
         """Asks `exchange` unless told otherwise."""
         entry = self.entry(*caches)
@@ -93,6 +105,8 @@ class Bench:
             reopen=reopen or (lambda _: entry),
             fetch=lambda entry, _, deadline: (fetch or self.exchange)(entry, deadline),
             seconds=seconds,
+            min_ttl=min_ttl,
+            liveness=Liveness(self.verify, self.client_of, self.said, self.clock),
             report=self.said,
             clock=self.clock,
         )

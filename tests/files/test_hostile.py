@@ -2,14 +2,15 @@
 
 import os
 import shlex
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import GC, PASSED_ON, REQUIRE_REAL, Machine, Run, client, require
+from support import Machine, Run, client, require
 from support.entries import OLD, get, path_of, put
 from support.scripted import ScriptedServer, token
+from support.spaces import limited, namespaced, read_only
+from support.tokenme import of
 
 from gc_credhelper import tokens
 
@@ -210,31 +211,6 @@ def test_in_a_home_that_sudo_kept_we_have_a_directory_of_our_own(machine: Machin
     assert [*ours.glob("*.note")]
 
 
-def namespaced(machine: Machine, setup: str, env: Mapping[str, str], *limits: str) -> Run:
-    """Run `token` after the shell lines of `setup`, which may mount: nobody else sees it. None of it for coverage,
-    whose own files are not what is tested.
-    """
-    flags = ["-m"] if os.geteuid() == 0 else ["-rm"]
-    unshare = require("unshare")
-    if subprocess.run([unshare, *flags, "true"], capture_output=True, check=False).returncode:
-        if REQUIRE_REAL:
-            pytest.fail("no mount namespace can be made, and CI must not skip")
-        pytest.skip("no mount namespace can be made here")
-    return limited(machine, [unshare, *flags, "sh", "-ec", f'{setup}\nexec "$@"', "sh"], env, *limits)
-
-
-def limited(machine: Machine, before: list[str], env: Mapping[str, str], *limits: str) -> Run:
-    clean = {name: value for name, value in machine.environ(env).items() if not name.startswith(PASSED_ON)}
-    argv = [*before, *limits, GC, "token", "-o", "raw"]
-    done = subprocess.run(argv, env=clean, capture_output=True, text=True, check=False, timeout=60)
-    return Run(done.returncode, done.stdout, done.stderr)
-
-
-def read_only(machine: Machine) -> str:
-    place = shlex.quote(str(machine.cache.parent))
-    return f"mount --bind {place} {place}; mount -o remount,ro,bind {place}"
-
-
 def test_a_read_only_cache_is_one_warning(machine: Machine, numbered: ScriptedServer) -> None:
     machine.cache.parent.mkdir(parents=True)
     done = namespaced(machine, read_only(machine), client(numbered))
@@ -252,6 +228,19 @@ def test_a_good_token_in_a_read_only_cache_serves(machine: Machine, numbered: Sc
     assert namespaced(machine, read_only(machine), client(numbered)) == Run(0, f"{OLD}\n", "")
     assert raw(machine, numbered).out == f"{OLD}\n"
     assert namespaced(machine, read_only(machine), client(numbered)) == Run(0, f"{OLD}\n", "")
+    assert not numbered.requests
+
+
+def test_a_token_that_is_checked_where_nothing_can_be_kept_is_one_warning(
+    machine: Machine, numbered: ScriptedServer
+) -> None:
+    put(machine.cache, numbered, age=1000)
+    with ScriptedServer(of()) as api:
+        env = client(numbered, GC_CREDHELPER_API_URL=f"http://127.0.0.1:{api.port}", GC_CREDHELPER_VERIFY="10m")
+        for _ in range(2):
+            done = namespaced(machine, read_only(machine), env)
+            assert (done.code, done.out, len(done.warnings)) == (0, f"{OLD}\n", 1), done.err
+        assert len(api.requests) == 2
     assert not numbered.requests
 
 

@@ -318,6 +318,17 @@ def test_a_cache_that_hangs_is_left_behind_once(shell: Shell, scripted: Scripted
     assert done.warnings == ["the cache fake is not used (fake): the cache fake took longer than 5.0 s"]
 
 
+def test_a_cache_that_hangs_leaves_time_for_the_exchange(
+    shell: Shell, scripted: ScriptedServer, install: Install
+) -> None:
+    install(cache(get="import time; time.sleep(300)", put="import time; time.sleep(300)"), group=CACHES)
+    done = shell("token", "-o", "raw", "--cache", "fake", "--deadline", "10s", env=client(scripted))
+    assert (done.code, done.out) == (0, "tok-1\n")
+    assert done.warnings == ["the cache fake is not used (fake): the cache fake took longer than 4.0 s"]
+    hasty = shell("token", "-o", "codex", "--cache", "fake", env=client(scripted))
+    assert "took longer than 1.6 s" in hasty.warnings[0]
+
+
 @pytest.mark.parametrize("answer", ["5", "b'x'", "'junk'", "''", "[1]", "'x' * 10**6"])
 def test_a_cache_that_answers_junk_is_a_miss(
     shell: Shell, scripted: ScriptedServer, install: Install, answer: str
@@ -339,6 +350,24 @@ def test_status_and_forget_outlive_a_cache_that_raises(
     for argv in ([], ["--all"]):
         done = shell("forget", "--cache", "fake,file", *argv, env=client(scripted))
         refused(done, 6, "a token may still lie in the cache fake (ValueError)")
+        assert not [*shell.home.rglob("*.token")]
+
+
+def test_status_and_forget_leave_a_cache_that_hangs_behind(
+    shell: Shell, scripted: ScriptedServer, install: Install
+) -> None:
+    hangs = "import time; time.sleep(300)"
+    install(cache(keys=hangs, remove=hangs), group=CACHES)
+    shell("token", env=client(scripted))
+    slow = ("--cache", "fake,file", "--deadline", "4s")
+    done = shell("status", "--json", *slow, env=client(scripted))
+    assert done.code == 0
+    assert done.warnings == ["the cache fake cannot be listed: it took longer than 2.0 s"]
+    assert len(json.loads(done.out)["entries"]) == 1
+    for argv in ([], ["--all"]):
+        refused(
+            shell("forget", *slow, *argv, env=client(scripted)), 6, "a token may still lie in the cache fake (it took"
+        )
         assert not [*shell.home.rglob("*.token")]
 
 

@@ -20,6 +20,7 @@ VALUES = {  # as written, and as `status` shows it
     "client_id": ("an-id", "an-id"),
     "client_auth": ("body", "body"),
     "min_ttl": ("45m", "2700s"),
+    "verify": ("10m", "600s"),
     "deadline": ("10s", "10s"),
     "slots": ("4", "4"),
     "slot": ("2", "2"),

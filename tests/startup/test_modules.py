@@ -5,11 +5,16 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import GC, Machine, client
+from support.entries import path_of, put
 from support.scripted import ScriptedServer
+from support.tokenme import of
+
+from gc_credhelper.__main__ import hit
 
 from .kit import OURS, PYTHON, ROOT, notes
 
@@ -92,7 +97,7 @@ def test_a_bare_start_has_nothing_but_what_python_itself_needs(flags: list[str])
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("output", ["exec-credential", "raw", "header", "json", "headers", "bazel"])
+@pytest.mark.parametrize("output", ["exec-credential", "raw", "header", "json", "headers", "bazel", "codex"])
 def test_no_format_needs_another_module(machine: Machine, ready: dict[str, str], output: str) -> None:
     assert machine.run("token", "-o", output, env=ready).code == 0
     assert {name for name in Seen(machine, ready, "token", "-o", output).modules if "gc_cred" in name} == OURS
@@ -112,6 +117,62 @@ def test_a_hit_opens_its_directory_the_note_and_the_token_and_no_config_file(
     code = {path for path in elsewhere if Path(path).suffix in (".py", ".pyc")}
     assert {Path(path).parents[path.endswith(".pyc")] for path in code} == {ROOT / "gc_credhelper"}
     assert {Path(path).name for path in elsewhere - code} <= {"_editable_impl_gc_credhelper.pth"}
+
+
+@pytest.fixture
+def checked(machine: Machine, scripted: ScriptedServer) -> Iterator[dict[str, str]]:
+    """A cached token that is old and was checked a moment ago, with its note."""
+    with ScriptedServer(of()) as api:
+        url = f"http://127.0.0.1:{api.port}"
+        env = client(scripted, GC_CREDHELPER_API_URL=url, GC_CREDHELPER_VERIFY="10m")
+        put(machine.cache, scripted, age=1000)
+        assert machine.run("token", env=env).code == 0
+        assert notes(machine)
+        yield env
+        assert len(api.requests) == 1
+
+
+def opened(machine: Machine, seen: Seen) -> list[str]:
+    """The kinds of our files that it opened, in this order."""
+    ours = [Path(path) for path, _ in seen.opened if path.startswith(str(machine.home)) or "/" not in path]
+    return [path.suffix or path.name for path in ours]
+
+
+def test_a_token_that_was_checked_lately_is_a_hit_with_one_more_file(machine: Machine, checked: dict[str, str]) -> None:
+    seen = Seen(machine, checked, "token")
+    assert {name for name in seen.modules if "gc_cred" in name} == OURS
+    assert opened(machine, seen) == ["gc-credhelper", ".note", ".token", ".alive"]
+    assert seen.others == []
+
+
+def test_a_token_that_was_issued_lately_is_a_hit_without_it(machine: Machine, ready: dict[str, str]) -> None:
+    env = ready | {"GC_CREDHELPER_API_URL": "http://127.0.0.1:9", "GC_CREDHELPER_VERIFY": "10m"}
+    assert machine.run("token", env=env).code == 0
+    assert opened(machine, Seen(machine, env, "token")) == ["gc-credhelper", ".note", ".token"]
+
+
+@pytest.mark.parametrize("spoil", ["older", "of another", "missing", "loose"])
+def test_without_a_sound_proof_of_that_token_there_is_no_hit(
+    machine: Machine,
+    scripted: ScriptedServer,
+    checked: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: str,
+) -> None:
+    environ = {os.fsencode(name): os.fsencode(value) for name, value in machine.environ(checked).items()}
+    monkeypatch.chdir(machine.home)
+    assert hit(["token"], environ) == 0
+    proof = path_of(machine.cache, scripted, ".alive")
+    words = proof.read_text().split(" ")
+    if spoil == "older":
+        proof.write_text(" ".join([*words[:4], f"{int(words[4]) - 600_000}", words[5]]))
+    elif spoil == "of another":
+        proof.write_text(" ".join([*words[:2], f"{int(words[2]) + 1}", *words[3:]]))
+    elif spoil == "missing":
+        proof.unlink()
+    else:
+        proof.chmod(0o640)
+    assert hit(["token"], environ) is None
 
 
 def test_a_hit_uses_no_network_no_lock_and_no_process_and_writes_nothing(

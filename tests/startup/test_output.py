@@ -47,7 +47,7 @@ def test_json() -> None:
 
 
 def test_these_are_all() -> None:
-    assert [*output.FORMATS] == ["exec-credential", "raw", "header", "json", "headers", "bazel"]
+    assert [*output.FORMATS] == ["exec-credential", "raw", "header", "json", "headers", "bazel", "codex"]
 
 
 @pytest.mark.parametrize(

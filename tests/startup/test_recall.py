@@ -27,6 +27,7 @@ PLAN = {
     "format": "raw",
     "api_version": "client.authentication.k8s.io/v1",
     "min_ttl": 90.0,
+    "verify": 600.0,
     "state": "+/a/b",
     "store": "-/c d/é",
 }

@@ -31,12 +31,15 @@ def test_the_module_of_the_example_has_about_forty_lines() -> None:
     assert len([line for line in module.read_text(encoding="utf-8").splitlines() if line.strip()]) <= 42
 
 
-def test_the_example_imports_only_what_a_plug_in_may() -> None:
+@pytest.mark.parametrize(
+    "folder", [EXAMPLE, *ROOT.glob("providers/*/gc_credhelper_*")], ids=lambda folder: str(folder.name)
+)
+def test_a_plug_in_imports_only_what_it_may(folder: Path) -> None:
     page = (ROOT / "docs" / "reference" / "plugins.md").read_text(encoding="utf-8")
     sentence = next(line for line in page.splitlines() if line.startswith("What a plug-in may import: "))
     allowed = {"gc_credhelper", *re.findall(r"`(gc_credhelper\.\w+)`", sentence)}
-    text = "".join(path.read_text(encoding="utf-8") for path in EXAMPLE.glob("*.py"))
-    assert set(re.findall(r"^from (gc_credhelper[\w.]*) import", text, re.MULTILINE)) <= allowed
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    assert set(re.findall(r"^ *(?:from|import) (gc_credhelper(?:\.\w+)*)\b", text, re.MULTILINE)) <= allowed
 
 
 @pytest.mark.timeout(400)

@@ -39,7 +39,7 @@ class Heard(Report):
     """Keeps what is said."""
 
     def __init__(self) -> None:
-        super().__init__(2)
+        super().__init__(1)
         self.lines: list[str] = []
 
     def _write(self, kind: str, text: str) -> None:

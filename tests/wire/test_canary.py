@@ -210,7 +210,7 @@ PROGRAM = """
 import logging, sys, traceback
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 import gc_credhelper
-source = gc_credhelper.token_source(deadline="1s")
+source = gc_credhelper.token_source(deadline="10s")
 try:
     token = source.token()
 except gc_credhelper.Error:

@@ -10,7 +10,7 @@ from support.scripted import ScriptedServer, http, token
 
 from gc_credhelper import tokens
 from gc_credhelper.credentials import Secret
-from gc_credhelper.errors import InvalidClient, RateLimited
+from gc_credhelper.errors import InvalidClient, RateLimited, TemporaryError
 from gc_credhelper.gate import MOST_RATE, MOST_REFUSED, Gate
 from gc_credhelper.private import PrivateDir
 from gc_credhelper.tokens import AccessToken
@@ -287,22 +287,47 @@ def test_a_refusal_with_a_text_of_its_own_is_not_repeated(directory: PrivateDir)
     gate.check(SECRET, "a test")
 
 
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (http(503, "", Retry_After="60"), 6),  # longer than the deadline: no attempt of its own
+        (http(200, "<html>"), 5),
+        (http(403, {"error": "access_denied"}), 5),
+        (http(302, "", Location="http://127.0.0.1:1/"), 5),
+    ],
+)
 def test_a_failing_helper_that_is_called_again_at_once_answers_from_the_gate(
-    machine: Machine, scripted: ScriptedServer
+    machine: Machine, scripted: ScriptedServer, answer: bytes, code: int
 ) -> None:
-    scripted.answers = [http(503, "", Retry_After="60"), token()]  # longer than the deadline: no attempt of its own
-    fails(machine, scripted, 6, "--deadline", "20s")
+    scripted.answers = [answer, token()]
+    fails(machine, scripted, code, "--deadline", "20s")
     asked = len(scripted.requests)
-    done = fails(machine, scripted, 6, "--deadline", "20s")
+    done = fails(machine, scripted, code, "--deadline", "20s")
     assert "a token request for this caller failed" in done.error
     assert len(scripted.requests) == asked
     other = machine.run("token", "--deadline", "21s", env=client(scripted))
     assert other.code == 0, "another command line is another caller"
 
 
+def test_a_store_that_is_down_is_not_asked_again_at_once(machine: Machine, scripted: ScriptedServer) -> None:
+    asked = machine.home / "asked"
+    store = f"command:sh -c 'echo >> {asked}; exec sleep 300'"
+    for _ in range(2):
+        fails(machine, scripted, 6, "--provider", store, "--set", "client_id=c", "--deadline", "1s")
+    assert asked.read_text() == "\n"
+
+
+def test_a_secret_that_is_put_into_its_store_counts_at_once(machine: Machine, scripted: ScriptedServer) -> None:
+    pair = machine.home / "pair.json"
+    named = ("--provider", f"file:{pair}", "--set", "client_id=c")
+    fails(machine, scripted, 4, *named)
+    pair.write_text('{"client_id": "c", "client_secret": "s"}')
+    assert machine.run("token", *named, env=client(scripted)).code == 0
+
+
 def test_a_failure_that_may_pass_does_not_free_a_refused_secret(directory: PrivateDir) -> None:
     gate = Gate(directory, KEY)
     gate.refused(SECRET, InvalidClient.said("401", "a test", 401))
-    gate.failed(7)
+    gate.failed(7, TemporaryError("later"))
     with pytest.raises(InvalidClient):
         gate.check(SECRET, "a test")

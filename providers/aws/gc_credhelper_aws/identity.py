@@ -8,10 +8,13 @@ chain           keys, profile, SSO, container, instance, in the order of AWS' ow
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, UsageError
+from gc_credhelper.oidc import github_token
 from gc_credhelper.plan import Inputs
 from gc_credhelper.roles import Context
 
+from .oidc import file_token, variable_token
 from .variables import CA, PROFILES, Variables
 
 if TYPE_CHECKING:
@@ -101,10 +104,10 @@ class Identity:
         return made
 
     def _token(self) -> str:
-        from .oidc import file_token, github_token, variable_token
-
         if self.method == "github":
-            return github_token(self._inputs, self._settings["aws.audience"], self._settings["aws.timeout"], self._ca)
+            return github_token(
+                self._inputs, self._settings["aws.audience"], Deadline(self._settings["aws.timeout"])
+            ).reveal()
         if self._variable:
             return variable_token(self._inputs, self._variable)
         assert self._file

@@ -1,14 +1,15 @@
 """The provider `aws`: client id and secret from a secret of AWS Secrets Manager."""
 
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from gc_credhelper.credentials import ClientCredentials
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, UsageError
-from gc_credhelper.roles import Context
+from gc_credhelper.roles import Context, Finding
 
-from .client import client_for
+from .client import client_for, login_finding
 from .errors import Refused, meaning
 from .pairs import Shape, merged, pair, text_of
 from .patience import patiently
@@ -45,6 +46,10 @@ class AwsProvider:
     def credentials(self, deadline: Deadline) -> ClientCredentials:
         """Both halves, read anew; what may pass is tried again."""
         return patiently(lambda: self._read(deadline), deadline, self._report)
+
+    def findings(self, deadline: Deadline) -> Iterator[Finding]:
+        """See `roles.Examined`."""
+        yield login_finding(self._client, self._place.region, deadline)
 
     def store(self, credentials: ClientCredentials, deadline: Deadline, *, replace: bool) -> str:
         """See `roles.WritableProvider`. The pair is JSON. Other fields of what is replaced stay, and AWS keeps it as

@@ -4,14 +4,15 @@
 `/ci/genesys/client_id` and `/ci/genesys/client_secret`.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from gc_credhelper.credentials import ClientCredentials, Secret
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, UsageError
-from gc_credhelper.roles import Context
+from gc_credhelper.roles import Context, Finding
 
-from .client import client_for
+from .client import client_for, login_finding
 from .errors import Refused, meaning
 from .pairs import Shape, merged, pair
 from .patience import patiently
@@ -49,6 +50,10 @@ class AwsSsmProvider:
         """Both halves, read anew; what may pass is tried again."""
         read = self._read_two if self._name.endswith("/") else self._read_one
         return patiently(lambda: read(deadline), deadline, self._report)
+
+    def findings(self, deadline: Deadline) -> Iterator[Finding]:
+        """See `roles.Examined`."""
+        yield login_finding(self._client, self._place.region, deadline)
 
     def store(self, credentials: ClientCredentials, deadline: Deadline, *, replace: bool) -> str:
         """See `roles.WritableProvider`. The pair is JSON, encrypted; other fields of what is replaced stay, and AWS

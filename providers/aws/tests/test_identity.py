@@ -344,39 +344,19 @@ def test_the_login_happens_once_for_many_requests(aws: dict[str, str], scripted:
 
 @pytest.mark.parametrize(
     ("reply", "kind"),
-    [
-        (answer(403, {"message": BEARER}), CredentialsError),
-        (answer(404, ""), CredentialsError),
-        (answer(429, ""), TemporaryError),
-        (answer(503, "<html>"), TemporaryError),
-        (answer(302, "", Location="https://elsewhere.test/"), CredentialsError),
-        (answer(200, {"count": 0}), CredentialsError),
-        (answer(200, "<html>"), CredentialsError),
-        (answer(200, {"value": ["x"]}), CredentialsError),
-        (b"", TemporaryError),
-    ],
+    [(answer(403, {"message": BEARER}), CredentialsError), (answer(503, "<html>"), TemporaryError)],
 )
 def test_a_runner_that_gives_no_token_is_an_error(
     aws: dict[str, str], scripted: ScriptedServer, read: Ask, reply: bytes, kind: type[Any]
 ) -> None:
     scripted.answers = [reply]
     error = failing(kind, lambda: read(aws | github(scripted), role_arn=ROLE))
-    assert "runner" in str(error)
+    assert "the runner's OIDC endpoint" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("change", "kind"),
-    [
-        ({"ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}, CredentialsError),
-        ({"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "a\x01b"}, CredentialsError),
-        ({"ACTIONS_ID_TOKEN_REQUEST_URL": "http://runner.example.com/?x=1"}, UsageError),
-        ({"ACTIONS_ID_TOKEN_REQUEST_URL": "file:///etc/passwd"}, UsageError),
-    ],
-)
-def test_a_runners_variable_that_is_wrong_is_an_error(
-    aws: dict[str, str], scripted: ScriptedServer, read: Ask, change: dict[str, str], kind: type[Any]
-) -> None:
-    failing(kind, lambda: read(aws | github(scripted) | change, role_arn=ROLE))
+def test_a_runner_that_lends_nothing_is_not_asked(aws: dict[str, str], scripted: ScriptedServer, read: Ask) -> None:
+    env = aws | github(scripted, ACTIONS_ID_TOKEN_REQUEST_TOKEN="")
+    failing(CredentialsError, lambda: read(env, role_arn=ROLE))
     assert not scripted.requests
 
 

@@ -9,9 +9,9 @@ from urllib.parse import quote
 from gc_credhelper.credentials import Secret
 from gc_credhelper.deadline import Deadline
 from gc_credhelper.errors import CredentialsError, TemporaryError, UsageError
+from gc_credhelper.oidc import URL, github_token
 
 from .errors import Refused, meaning, meaning_of_login
-from .oidc import URL, github_token
 from .sources import Sources
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Login:
         if found := self._sources.variable("VAULT_ID_TOKEN"):
             return found
         if self._sources.inputs.env(URL, secret=True):
-            return github_token(self._sources, self._settings["vault.jwt_audience"], deadline)
+            return github_token(self._sources.inputs, self._settings["vault.jwt_audience"], deadline)
         raise CredentialsError("the login with jwt has no JSON Web Token", hint=_WAYS)
 
     def _service_account(self) -> Secret:

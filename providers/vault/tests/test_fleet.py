@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fleetkit import BY_ENV, Stage, stage
+from support.hunting import hunt
 from vaultkit import Realm
 
 
@@ -60,3 +61,18 @@ def test_the_first_hit_after_a_fill_is_recorded(fleet: Stage) -> None:
     assert len(outs) == 1
     assert json.loads(outs.pop())["kind"] == "ExecCredential"
     assert [*machine.cache.glob("*.note")]
+
+
+def test_explain_tells_who_led_and_who_got_the_token_of_another(fleet: Stage) -> None:
+    first, second = fleet.machines(2)
+    told = [machine.run("explain", "--json", env=fleet.env) for machine in (first, second)]
+    for run in told:
+        hunt(run.out + run.err)
+    led, followed = (
+        [f"{event['stage']} {event['outcome']}" for event in json.loads(run.out)["events"]] for run in told
+    )
+    assert [one for one in led if one.startswith("far")] == ["far asked", "far empty", "far leads", "far published"]
+    assert [one for one in followed if one.startswith(("far", "token"))] == ["far asked", "token far"]
+    digests = {json.loads(run.out)["token"]["digest"] for run in told}
+    assert len(digests) == 1
+    assert len(fleet.login.asks) == 1
