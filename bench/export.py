@@ -77,8 +77,8 @@ OTHERS = [Reader("requests.Session", loop("session", PYTHON))]
 
 def speed(users: int, size: int, rounds: int) -> Iterator[Verdict]:
     """Two times of each: the whole process, and the walk alone. The second is the first without what the same takes in
-    an organisation of one user (the median of all rounds, for a start may vary by as much as our walk takes), whose page
-    counts again with its latency: so interpreter, imports and token are out.
+    an organisation of one user, whose page counts again with its latency: so interpreter, imports and token are out.
+    Of that it is the median of all rounds, because a start varies by as much as our walk takes.
     """
     readers = [*OUR_READERS, *JUDGED, *OTHERS]
     whole: dict[str, list[float]] = {reader.name: [] for reader in readers}
