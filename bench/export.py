@@ -78,20 +78,21 @@ OTHERS = [Reader("requests.Session", loop("session", PYTHON))]
 def speed(users: int, size: int, rounds: int) -> Iterator[Verdict]:
     """Two times of each: the whole process, and the walk alone. The second is the first without what the same takes in
     an organisation of one user, whose page counts again with its latency: so interpreter, imports and token are out.
+    Of that it is the median of all rounds, because a start varies by as much as our walk takes.
     """
     readers = [*OUR_READERS, *JUDGED, *OTHERS]
     whole: dict[str, list[float]] = {reader.name: [] for reader in readers}
-    walk: dict[str, list[float]] = {reader.name: [] for reader in readers}
+    start: dict[str, list[float]] = {reader.name: [] for reader in readers}
     setting = ("--latency", str(LATENCY), "--api-limit", "0")
     with organisation(users, *setting) as all_of_them, organisation(1, *setting) as one:
         for number in range(-1, rounds):
             for reader in readers:
-                little = reader.read(one, size).seconds
-                if number < 0:  # does not count: it writes .pyc files
-                    continue
-                seconds = reader.read(all_of_them, size).seconds
-                whole[reader.name].append(seconds)
-                walk[reader.name].append(seconds - little + LATENCY)
+                seconds = reader.read(one, size).seconds
+                if number >= 0:  # the first does not count: it writes .pyc files
+                    start[reader.name].append(seconds)
+                    whole[reader.name].append(reader.read(all_of_them, size).seconds)
+    without = {name: statistics.median(times) - LATENCY for name, times in start.items()}
+    walk = {name: [seconds - without[name] for seconds in times] for name, times in whole.items()}
     print(f"\n{users} users in pages of {size}, {LATENCY * 1000:.0f} ms of latency; each run begins without a token")
     print(f"medians of {rounds} interleaved rounds, load {os.getloadavg()[0]:.1f}; ratio: to the first of the round\n")
     print(f"{'':32}{'whole s':>8}  ratio  quartiles   {'walk s':>8}  ratio  quartiles")
