@@ -50,7 +50,9 @@ def test_a_reader_that_has_gone_is_141(start: Start) -> None:
 
 
 def test_head_c0_sees_nothing_and_no_complaint(start: Start) -> None:
-    done = start('"$@" | { exec <&-; sleep 1; }; exit ${PIPESTATUS[0]}')
+    done = start(
+        '{ until [ -e closed ]; do sleep 0.05; done; "$@"; } | { exec <&-; touch closed; }; exit ${PIPESTATUS[0]}'
+    )
     assert (done.returncode, done.stdout, done.stderr) == (141, "", "")
 
 
