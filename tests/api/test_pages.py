@@ -208,6 +208,13 @@ def test_page_numbers_that_are_no_numbers_end_a_list(api: Api, tmp_path: Path) -
     assert walked(api, tmp_path) == ALL[:5]
 
 
+def test_a_list_that_says_it_is_endless_is_walked_as_far_as_it_is_read(api: Api, tmp_path: Path) -> None:
+    api.answer = lambda asked: {"entities": [{"id": asked.query.get("pageNumber", "1")}], "pageCount": 10**15}
+    calls = app(api, tmp_path).calls(connections=pages.AHEAD)
+    walk = pages.walk(calls.send, GET)
+    assert [next(walk).rows[0]["id"] for _ in range(40)] == [str(number) for number in range(1, 41)]
+
+
 def test_pages_are_fetched_several_at_a_time_and_come_in_order(api: Api, tmp_path: Path) -> None:
     """Each page but the first waits until the next two have been asked for as well."""
     last = math.ceil(len(ROWS) / SIZE)
