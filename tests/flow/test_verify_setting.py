@@ -256,11 +256,7 @@ def test_a_fleet_without_a_near_cache_checks_once_a_window_too(
 
 def test_the_setting_is_read_before_any_http_is_imported(machine: Machine, env: dict[str, str]) -> None:
     machine.run("token", env=env)
-    code = (
-        "import sys; from gc_credhelper.library import token_source; token_source().token()\n"
-        "print('requests' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=machine.environ(env), capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout == "False\n"
+    code = "import sys; from gc_credhelper import cli; cli.main(['token', '-v']); sys.exit('requests' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=machine.environ(env), capture_output=True, timeout=60)
+    assert done.returncode == 0
+    assert b"the token came from the cache" in done.stderr
