@@ -205,15 +205,16 @@ class Entry:
         """See TokenSource.reject. The caller holds the lock. `ended`: at the server, by us, however often."""
         cached = self.read()
         current = cached is not None and cached.value == value
-        if not cached and self.far:
-            current = self.far.holds(self.key, value, deadline)
+        limit = deadline.share(_SHARE, most=self._step)  # a far cache that hangs must leave time to get another token
+        lies_there = is_quiet = False
+        if self.far and (current or not cached):
+            lies_there, is_quiet = self.far.sighted(self.key, value, limit)
+        current = current or lies_there
         paced = current and not ended
-        if paced and self.far and self.far.is_quiet(self.key, value, deadline):
-            return False
-        if not self.rejections.add(value, current=paced):
+        if paced and is_quiet or not self.rejections.add(value, current=paced):
             return False
         if self.far:
-            self.far.try_remove(self.key, deadline, value)
+            self.far.try_remove(self.key, limit, value)
         if current:
             self.remove()
         elif cached:

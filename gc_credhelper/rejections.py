@@ -42,11 +42,11 @@ class Rejections:
 
     def add(self, token: str, *, current: bool) -> bool:
         """Remember one more. `current`: it is the cached one, so that another will be asked for in its place; False
-        when that happened less than a minute ago.
+        when that happened less than a minute ago to another one.
         """
         lines = self._lines()
         name = digest(token)
-        if not current and name in (line[0] for line in lines):
+        if name in (line[0] for line in lines):
             return True
         now = int(time.time())
         if current and any(now - PACE < int(at) <= now for _, at in lines):

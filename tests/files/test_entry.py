@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from support.versioned import Store
 
 from gc_credhelper import tokens
+from gc_credhelper.deadline import Deadline
 from gc_credhelper.entry import Whose
+from gc_credhelper.errors import TemporaryError
+from gc_credhelper.record import Record
 from gc_credhelper.rejections import Rejections, digest
 from gc_credhelper.settings import Setting
+from gc_credhelper.shared import Shared
 
 from .kit import HOUR, Bench
 
@@ -165,6 +170,24 @@ def test_at_most_sixteen_rejections_are_kept(bench: Bench) -> None:
     for number in range(20):
         assert rejections.add(f"token-{number}", current=False)
     assert [rejections.holds(f"token-{number}") for number in range(20)] == [False] * 4 + [True] * 16
+
+
+def test_a_rejected_token_that_still_lies_in_the_far_cache_is_rejected_again(bench: Bench) -> None:
+    entry = bench.entry()
+    store = Store(key=entry.key)
+    store.put(Record("dead", ttl=HOUR, soft=900))
+    entry.far = Shared("far", store, bench.said, strict=False)
+
+    def breaks(step: str) -> None:
+        if step == "write":
+            raise TemporaryError("down")
+
+    store.breaks = breaks
+    assert entry.reject("dead", Deadline(60))
+    assert store.record().token == "dead"
+    store.breaks = lambda _: None
+    assert entry.reject("dead", Deadline(60))
+    assert store.record() == Record(quiet=60)
 
 
 def test_no_token_stands_in_the_file_of_rejections(bench: Bench) -> None:
