@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ _WRONG_API = "does api_url belong to the region of the token endpoint?"
 class _Subject:
     """The token that is looked at. `token`: its times, where they are known; `came_from`: for people."""
 
-    value: str
+    value: str = field(repr=False)
     token: AccessToken | None
     came_from: str
     hint: str  # what to do when it is dead
