@@ -211,7 +211,7 @@ class Entry:
             lies_there, is_quiet = self.far.sighted(self.key, value, limit)
         current = current or lies_there
         paced = current and not ended
-        if paced and is_quiet or not self.rejections.add(value, current=paced):
+        if (paced and is_quiet) or not self.rejections.add(value, current=paced):
             return False
         if self.far:
             self.far.try_remove(self.key, limit, value)

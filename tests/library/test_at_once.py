@@ -197,19 +197,22 @@ def test_no_module_is_imported_while_a_token_is_got_where_a_fork_could_fall_into
     machine: Machine, sandbox: SandboxThread
 ) -> None:
     program = """
-import sys, gc_credhelper
+import sys, time, gc_credhelper
 source = gc_credhelper.token_source()
 before = {*sys.modules}
 assert source.reject(source.token().value)
 source.token()
+time.sleep(0.01)
+source.token()  # it is due for a check
 print({*sys.modules} - before)
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env=machine.environ(variables(sandbox)),
+        env=machine.environ(variables(sandbox) | {"GC_CREDHELPER_VERIFY": "1ms"}),
         capture_output=True,
         text=True,
         timeout=100,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("set()\n", "")
+    assert sandbox.stats()["api_requests"]
