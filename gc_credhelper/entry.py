@@ -18,7 +18,7 @@ from .errors import TemporaryError
 from .filecache import FileCache
 from .gate import Gate
 from .locks import LocalLock
-from .memory import MemoryCache
+from .memory import MemoryCache, MemoryFiles
 from .private import PrivateDir, reason
 from .proofs import Proofs
 from .rejections import Rejections
@@ -84,15 +84,15 @@ class Entry:
         self.key = key = whose.key
         self._directory = directory
         self.gate = Gate(directory, key)
-        self.rejections = Rejections(directory, key, report)
         self._caches = caches
         self._step = min(_STEP, seconds * _SHARE)
         self._stuck: set[str] = set()
         self._report = report
         beyond_process = far or any(name != "memory" for name, _ in caches)
-        beyond = directory if beyond_process else None
-        self._lock = LocalLock(beyond, key, report) if caches or far else None
-        self.proofs = Proofs(beyond, key, report)
+        self._lock = LocalLock(directory if beyond_process else None, key, report) if caches or far else None
+        files = directory if beyond_process else MemoryFiles()
+        self.rejections = Rejections(files, key, report)
+        self.proofs = Proofs(files, key, report)
 
     def alone(self) -> "Entry":
         """The same client with no cache; its gate still binds."""

@@ -7,7 +7,7 @@ of their last change), so that a cache hit compares two numbers instead of makin
 import hashlib
 import time
 
-from .private import PrivateDir, reason
+from .private import Files, reason
 from .private_portable import Unsafe
 from .report import Report
 
@@ -24,7 +24,7 @@ def digest(token: str) -> str:
 class Rejections:
     """The rejected tokens of one key."""
 
-    def __init__(self, directory: PrivateDir, key: str, report: Report | None = None) -> None:
+    def __init__(self, directory: Files, key: str, report: Report | None = None) -> None:
         self._directory = directory
         self._report = report
         self._name = f"{key}.rejected"
