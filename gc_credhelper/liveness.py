@@ -57,7 +57,7 @@ class Liveness:
         if now - alive_at < self._within:
             return False
         if now - vain_at < _PAUSE:
-            self._unchecked("the Platform API could not say a moment ago")
+            self._unchecked("a moment ago that was in vain")
         elif not patience.left():
             self._unchecked(f"{entry.holder()} has held its lock for longer than {patience.seconds:.0f} s")
         else:

@@ -148,7 +148,7 @@ class TokenSource:
             with entry.attempt() as mine:
                 if mine:
                     self._report.fact("lock", "taken")
-                    return self._refresh(entry, wish, deadline)
+                    return self._refresh(entry, wish, deadline, token)
             if token and not due:
                 self._report.fact("token", "ageing")
                 return token
@@ -168,13 +168,13 @@ class TokenSource:
         possible(token, wish, "then run once with --refresh")
         return token if wish.accepts(token, now) else None
 
-    def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
-        """With the lock held: look again, then exchange."""
+    def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline, seen: AccessToken | None) -> AccessToken:
+        """With the lock held: look again, then exchange. `seen`: what was found before it was held."""
         old = self._cached(entry, wish)
         if old and not self._liveness.holds(entry, old, deadline):
             old = None
         if old and self._clock() < old.refresh_at:
-            self._report.fact("token", "renewed")
+            self._report.fact("token", "cached" if old == seen else "renewed")
             return old
         if old and entry.gate.wait():
             self._report.fact("token", "kept")

@@ -72,6 +72,15 @@ def test_a_live_token_is_checked_once_a_window_without_beginning_its_idle_time(
     assert not scripted.requests
 
 
+def test_a_checked_token_is_said_to_come_from_the_cache_where_it_lay(
+    machine: Machine, scripted: ScriptedServer, api: ScriptedServer, env: dict[str, str]
+) -> None:
+    put(machine.cache, scripted, age=DUE)
+    assert [line for line in raw(machine, env, "-v").err.splitlines() if "the token" in line] == [
+        "gc-credhelper: note: the token came from the cache"
+    ]
+
+
 @pytest.mark.parametrize("answer", [DEAD, of("another-client")], ids=["dead", "of another client"])
 def test_a_dead_token_and_one_of_another_client_are_rejected_and_replaced(
     machine: Machine, scripted: ScriptedServer, api: ScriptedServer, env: dict[str, str], answer: bytes
