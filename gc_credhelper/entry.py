@@ -87,6 +87,9 @@ class Entry:
         self._caches = caches
         self._step = min(_STEP, seconds * _SHARE)
         self._stuck: set[str] = set()
+        self._own: AccessToken | None = (
+            None  # that no cache took: a long process must not ask for one with each request
+        )
         self._report = report
         beyond_process = far or any(name != "memory" for name, _ in caches)
         self._lock = LocalLock(directory if beyond_process else None, key, report) if caches or far else None
@@ -133,7 +136,8 @@ class Entry:
         return self._lock.holder() if self._lock else "nobody"
 
     def read(self, enough: Callable[[AccessToken], bool] = lambda _: True) -> AccessToken | None:
-        """The newest sound token that was not rejected, of whatever age; no cache is asked behind one that is enough.
+        """The newest sound token that was not rejected, of whatever age, or the one that no cache took; no cache is asked
+        behind one that is enough.
 
         Nearer caches that lack it get it.
         """
@@ -149,7 +153,10 @@ class Entry:
             passed.append(named)
         if best and lacking:
             self._fill(best, lacking)
-        return best
+        own = self._own
+        if not own or (best and best.issued_at > own.issued_at) or self.rejections.holds(own.value):
+            return best
+        return own
 
     def _get(self, named: Named) -> AccessToken | None:
         def look(cache: CacheBackend) -> tuple[AccessToken, int] | str:
@@ -183,21 +190,24 @@ class Entry:
         if self.rejections.mark() and self.rejections.holds(token.value):
             self._report.warn("the server issued a token again that was rejected before; it is not cached")
             return
-        self._put(token, self._caches)
+        self._own = None if self._put(token, self._caches) else token
 
-    def _put(self, token: AccessToken, caches: Sequence[Named]) -> None:
+    def _put(self, token: AccessToken, caches: Sequence[Named]) -> bool:
+        """Did one of them take it?"""
         text = tokens.dump(token, self.key, self.rejections.mark(), str(self.whose))
 
         def put(cache: CacheBackend) -> bool:
             cache.put(self.key, text)
             return True
 
-        for named in caches:
-            if self._try(named, put):
-                self._report.fact("cache", "keeps", name=named[0])
+        took = [named[0] for named in caches if self._try(named, put)]
+        for name in took:
+            self._report.fact("cache", "keeps", name=name)
+        return bool(took)
 
     def remove(self) -> bool:
         """Delete the token everywhere; was there one?"""
+        self._own = None
         gone = [self._try(named, lambda cache: cache.remove(self.key)) for named in self._caches]
         return any(gone)
 

@@ -28,6 +28,7 @@ class Rejections:
         self._directory = directory
         self._report = report
         self._name = f"{key}.rejected"
+        self._own: list[list[str]] = []  # of this process, where they cannot be kept for all
 
     def mark(self) -> int:
         """Names their present state; 0 when there are none or they cannot be read."""
@@ -54,7 +55,9 @@ class Rejections:
         lines = [*lines, [name, str(now if current else 0)]][-_KEPT:]
         try:
             self._directory.write(self._name, "".join(f"{d} {at}\n" for d, at in lines).encode())
+            self._own = []
         except (OSError, Unsafe) as e:
+            self._own = lines
             self._warn(e)
         return True
 
@@ -62,10 +65,10 @@ class Rejections:
         try:
             content = self._directory.read(self._name).decode("ascii", "replace")
         except FileNotFoundError:
-            return []
+            return self._own
         except (OSError, Unsafe) as e:
             self._warn(e)
-            return []
+            return self._own
         lines = [line.split(" ") for line in content.splitlines()]
         return [line for line in lines if len(line) == 2 and line[1].isdigit() and len(line[1]) < _DIGITS]  # noqa: PLR2004
 
