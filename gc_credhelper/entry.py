@@ -136,8 +136,8 @@ class Entry:
         return self._lock.holder() if self._lock else "nobody"
 
     def read(self, enough: Callable[[AccessToken], bool] = lambda _: True) -> AccessToken | None:
-        """The newest sound token that was not rejected, of whatever age, or the one that no cache took; no cache is asked
-        behind one that is enough.
+        """The newest sound token that was not rejected, of whatever age, be it one that no cache took; no cache is
+        asked behind one that is enough.
 
         Nearer caches that lack it get it.
         """
