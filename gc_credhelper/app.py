@@ -71,6 +71,10 @@ class App(Wire):
         """What the same command line with these flags means."""
         return App(self.inputs, {**self._flags, **flags}, self.report)
 
+    def _remembering(self) -> "App":
+        """The same, when no token is kept, for many requests, which together need but one."""
+        return self._but(cache=(["memory"], "requests of one process"))
+
     @property
     def pinned(self) -> str | None:
         """The client id that a setting names. UsageError when there is not one for each client of the pool."""
@@ -189,6 +193,7 @@ class App(Wire):
             min_ttl=self.settings["min_ttl"],
             report=self.report,
             api_url=self.endpoints.api_url,
+            remembering=None if self._caches else lambda: self._remembering().source,
             is_ours=lambda url: is_ours(Request(*place(url)), self.endpoints, self.settings["helper_hosts"] or ()),
         )
 
@@ -205,8 +210,8 @@ class App(Wire):
         """
         from .calls import Calls
 
-        if not self._caches:  # no token is kept, and yet all requests together need but one
-            return self._but(cache=(["memory"], "requests of one command")).calls(connections)
+        if not self._caches:
+            return self._remembering().calls(connections)
         if refresh:
             self.source.token(refresh=True)
         sources = [app.source for app in sorted(self.of_each_slot(), key=lambda one: one is not self)]

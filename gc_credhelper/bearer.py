@@ -5,7 +5,6 @@ The policy of every HTTP library that we serve; each brings its own way to send 
 
 from .errors import UsageError
 from .source import TokenSource
-from .tokens import AccessToken
 
 AUTHORIZATION = "Authorization"
 UNAUTHORIZED = 401
@@ -16,8 +15,8 @@ class Bearer:
     """Gives values of the header Authorization; both methods may block. Safe among threads, and after a fork."""
 
     def __init__(self, source: TokenSource) -> None:
-        self._source = source
-        self._held: AccessToken | None = None
+        """UsageError, PluginError."""
+        self._source = source.for_many()
 
     def header(self, url: str) -> str:
         """For a request to that URL. UsageError when the token is not for its host; else as TokenSource.token."""
@@ -26,7 +25,7 @@ class Bearer:
                 "the URL is not one of this region's",
                 hint="name its region in the profile, or list other hosts in helper_hosts",
             )
-        return f"{_SCHEME}{self._token().value}"
+        return f"{_SCHEME}{self._source.token().value}"
 
     def instead_of(self, header: str | None) -> str | None:
         """Another one, when the API answered 401 to a request with this one; its token is rejected for the whole fleet.
@@ -39,18 +38,5 @@ class Bearer:
         refused = header.removeprefix(_SCHEME)
         if not self._source.reject(refused):
             return None
-        if self._held and self._held.value == refused:
-            self._held = None
-        value = self._token().value
+        value = self._source.token().value
         return f"{_SCHEME}{value}" if value != refused else None
-
-    def _token(self) -> AccessToken:
-        """The source is asked each time, because others may have replaced the token. One that no cache keeps is kept
-        here, or every request would cost an exchange.
-        """
-        if self._source.entry().shared:
-            return self._source.token()
-        held = self._held
-        if not held or not self._source.suits(held):
-            held = self._held = self._source.token()
-        return held

@@ -18,7 +18,7 @@ from .errors import TemporaryError
 from .filecache import FileCache
 from .gate import Gate
 from .locks import LocalLock
-from .memory import MemoryCache
+from .memory import MemoryCache, MemoryFiles
 from .private import PrivateDir, reason
 from .proofs import Proofs
 from .rejections import Rejections
@@ -84,15 +84,18 @@ class Entry:
         self.key = key = whose.key
         self._directory = directory
         self.gate = Gate(directory, key)
-        self.rejections = Rejections(directory, key, report)
         self._caches = caches
         self._step = min(_STEP, seconds * _SHARE)
         self._stuck: set[str] = set()
+        self._own: AccessToken | None = (
+            None  # that no cache took: a long process must not ask for one with each request
+        )
         self._report = report
         beyond_process = far or any(name != "memory" for name, _ in caches)
-        beyond = directory if beyond_process else None
-        self._lock = LocalLock(beyond, key, report) if caches or far else None
-        self.proofs = Proofs(beyond, key, report)
+        self._lock = LocalLock(directory if beyond_process else None, key, report) if caches or far else None
+        files = directory if beyond_process else MemoryFiles()
+        self.rejections = Rejections(files, key, report)
+        self.proofs = Proofs(files, key, report)
 
     def alone(self) -> "Entry":
         """The same client with no cache; its gate still binds."""
@@ -133,7 +136,8 @@ class Entry:
         return self._lock.holder() if self._lock else "nobody"
 
     def read(self, enough: Callable[[AccessToken], bool] = lambda _: True) -> AccessToken | None:
-        """The newest sound token that was not rejected, of whatever age; no cache is asked behind one that is enough.
+        """The newest sound token that was not rejected, of whatever age, be it one that no cache took; no cache is
+        asked behind one that is enough.
 
         Nearer caches that lack it get it.
         """
@@ -149,7 +153,10 @@ class Entry:
             passed.append(named)
         if best and lacking:
             self._fill(best, lacking)
-        return best
+        own = self._own
+        if not own or (best and best.issued_at > own.issued_at) or self.rejections.holds(own.value):
+            return best
+        return own
 
     def _get(self, named: Named) -> AccessToken | None:
         def look(cache: CacheBackend) -> tuple[AccessToken, int] | str:
@@ -183,21 +190,24 @@ class Entry:
         if self.rejections.mark() and self.rejections.holds(token.value):
             self._report.warn("the server issued a token again that was rejected before; it is not cached")
             return
-        self._put(token, self._caches)
+        self._own = None if self._put(token, self._caches) else token
 
-    def _put(self, token: AccessToken, caches: Sequence[Named]) -> None:
+    def _put(self, token: AccessToken, caches: Sequence[Named]) -> bool:
+        """Did one of them take it?"""
         text = tokens.dump(token, self.key, self.rejections.mark(), str(self.whose))
 
         def put(cache: CacheBackend) -> bool:
             cache.put(self.key, text)
             return True
 
-        for named in caches:
-            if self._try(named, put):
-                self._report.fact("cache", "keeps", name=named[0])
+        took = [named[0] for named in caches if self._try(named, put)]
+        for name in took:
+            self._report.fact("cache", "keeps", name=name)
+        return bool(took)
 
     def remove(self) -> bool:
         """Delete the token everywhere; was there one?"""
+        self._own = None
         gone = [self._try(named, lambda cache: cache.remove(self.key)) for named in self._caches]
         return any(gone)
 
@@ -205,15 +215,16 @@ class Entry:
         """See TokenSource.reject. The caller holds the lock. `ended`: at the server, by us, however often."""
         cached = self.read()
         current = cached is not None and cached.value == value
-        if not cached and self.far:
-            current = self.far.holds(self.key, value, deadline)
+        limit = deadline.share(_SHARE, most=self._step)  # a far cache that hangs must leave time to get another token
+        lies_there = is_quiet = False
+        if self.far and (current or not cached):
+            lies_there, is_quiet = self.far.sighted(self.key, value, limit)
+        current = current or lies_there
         paced = current and not ended
-        if paced and self.far and self.far.is_quiet(self.key, value, deadline):
-            return False
-        if not self.rejections.add(value, current=paced):
+        if (paced and is_quiet) or not self.rejections.add(value, current=paced):
             return False
         if self.far:
-            self.far.try_remove(self.key, deadline, value)
+            self.far.try_remove(self.key, limit, value)
         if current:
             self.remove()
         elif cached:

@@ -1,8 +1,8 @@
 """Library: the entry of programs that take tokens in their own process."""
 
-# exchange, which an App imports late, is imported here: the child of a fork that falls into an import of another thread
-# inherits the lock of a module and waits for it without an end.
-from . import exchange, plugins  # noqa: F401
+# What an App imports late is imported here: the child of a fork that falls into an import of another thread inherits
+# the lock of a module and waits for it without an end.
+from . import exchange, platform, plugins  # noqa: F401
 from .app import App, environment
 from .plan import Inputs
 from .report import LogReport

@@ -57,7 +57,7 @@ class Liveness:
         if now - alive_at < self._within:
             return False
         if now - vain_at < _PAUSE:
-            self._unchecked("the Platform API could not say a moment ago")
+            self._unchecked("a moment ago that was in vain")
         elif not patience.left():
             self._unchecked(f"{entry.holder()} has held its lock for longer than {patience.seconds:.0f} s")
         else:
@@ -72,7 +72,7 @@ class Liveness:
         try:
             client_id = self._client_of(token.value, deadline.share(_PART, most=_MOST))
         except Error as e:  # of any kind: whatever answered, it did not say that the token is dead
-            entry.proofs.in_vain(token, now)
+            entry.proofs.in_vain(token, self._clock())  # not from before it, for a check that hangs takes long
             self._unchecked(str(e))
             return True
         if client_id is not None and is_same(client_id, entry.whose.client_id):
@@ -80,7 +80,7 @@ class Liveness:
             self._report.fact("check", "alive")
             return True
         if not entry.reject(token.value, deadline):
-            entry.proofs.in_vain(token, now)
+            entry.proofs.in_vain(token, self._clock())
             self._report.warn(
                 "the cached token is dead, and so was another one less than a minute ago: look at the API URL"
             )

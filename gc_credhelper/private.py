@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from .errors import Error, UsageError
 from .private_portable import STALE, PortableDir, Unsafe
@@ -136,6 +137,23 @@ if sys.platform != "win32":
 
 else:  # pragma: no cover
     PrivateDir = PortableDir
+
+
+class Files(Protocol):
+    """Where small files lie: a PrivateDir, or what stands for one where nothing may be written down."""
+
+    @property
+    def path(self) -> str:
+        """What to show to a person."""
+
+    def read(self, name: str) -> bytes:
+        """See PrivateDir."""
+
+    def changed_at(self, name: str) -> int:
+        """See PrivateDir."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """See PrivateDir."""
 
 
 def reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ after the other.
 """
 
 from . import tokens
-from .private import PrivateDir, reason
+from .private import Files, reason
 from .private_portable import Unsafe
 from .rejections import digest
 from .report import Report
@@ -16,8 +16,7 @@ from .tokens import AccessToken
 class Proofs:
     """Of one key. One that cannot be read is none; one that cannot be written is kept for this process."""
 
-    def __init__(self, directory: PrivateDir | None, key: str, report: Report) -> None:
-        """`directory`: None to keep it for this process alone."""
+    def __init__(self, directory: Files, key: str, report: Report) -> None:
         self._directory = directory
         self._report = report
         self._name = f"{key}.alive"
@@ -41,8 +40,6 @@ class Proofs:
 
     def _keep(self, token: AccessToken, alive_at: float, vain_at: float) -> None:
         self._own = tokens.dump_proof(token, digest(token.value), alive_at, vain_at)
-        if not self._directory:
-            return
         try:
             self._directory.write(self._name, self._own.encode())
         except (OSError, Unsafe) as e:
@@ -54,6 +51,6 @@ class Proofs:
 
     def _read(self) -> str:
         try:
-            return self._directory.read(self._name).decode("latin-1") if self._directory else ""
+            return self._directory.read(self._name).decode("latin-1")
         except (OSError, Unsafe):
             return ""

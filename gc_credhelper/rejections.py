@@ -7,7 +7,7 @@ of their last change), so that a cache hit compares two numbers instead of makin
 import hashlib
 import time
 
-from .private import PrivateDir, reason
+from .private import Files, reason
 from .private_portable import Unsafe
 from .report import Report
 
@@ -24,10 +24,11 @@ def digest(token: str) -> str:
 class Rejections:
     """The rejected tokens of one key."""
 
-    def __init__(self, directory: PrivateDir, key: str, report: Report | None = None) -> None:
+    def __init__(self, directory: Files, key: str, report: Report | None = None) -> None:
         self._directory = directory
         self._report = report
         self._name = f"{key}.rejected"
+        self._own: list[list[str]] = []  # of this process, where they cannot be kept for all
 
     def mark(self) -> int:
         """Names their present state; 0 when there are none or they cannot be read."""
@@ -42,11 +43,11 @@ class Rejections:
 
     def add(self, token: str, *, current: bool) -> bool:
         """Remember one more. `current`: it is the cached one, so that another will be asked for in its place; False
-        when that happened less than a minute ago.
+        when that happened less than a minute ago to another one.
         """
         lines = self._lines()
         name = digest(token)
-        if not current and name in (line[0] for line in lines):
+        if name in (line[0] for line in lines):
             return True
         now = int(time.time())
         if current and any(now - PACE < int(at) <= now for _, at in lines):
@@ -54,7 +55,9 @@ class Rejections:
         lines = [*lines, [name, str(now if current else 0)]][-_KEPT:]
         try:
             self._directory.write(self._name, "".join(f"{d} {at}\n" for d, at in lines).encode())
+            self._own = []
         except (OSError, Unsafe) as e:
+            self._own = lines
             self._warn(e)
         return True
 
@@ -62,10 +65,10 @@ class Rejections:
         try:
             content = self._directory.read(self._name).decode("ascii", "replace")
         except FileNotFoundError:
-            return []
+            return self._own
         except (OSError, Unsafe) as e:
             self._warn(e)
-            return []
+            return self._own
         lines = [line.split(" ") for line in content.splitlines()]
         return [line for line in lines if len(line) == 2 and line[1].isdigit() and len(line[1]) < _DIGITS]  # noqa: PLR2004
 

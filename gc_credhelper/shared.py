@@ -1,6 +1,7 @@
 """Shared: the far cache of a list, and what is done when it is down."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from .deadline import Deadline
@@ -10,7 +11,7 @@ from .record import Record
 from .rejections import PACE
 from .report import Report
 from .roles import Denied, FarCache, LostRace, Snapshot
-from .tokens import AccessToken
+from .tokens import MAX_SKEW, AccessToken
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ class Bounded:
 
     def read(self, key: str, deadline: Deadline) -> Snapshot:
         """See FarCache."""
-        return self._step(lambda: self._store.read(key, deadline), deadline)
+        return self._step(lambda: _dated(self._store.read(key, deadline)), deadline)
 
     def compare_and_set(self, key: str, version: int, text: str, deadline: Deadline) -> int:
         """See FarCache."""
@@ -41,6 +42,13 @@ class Bounded:
             raise
         except Exception as e:  # noqa: BLE001  # a plug-in may raise anything, and its text may hold the token
             raise TemporaryError(f"it failed ({type(e).__name__})", hint="ask its author to mend it") from None
+
+
+def _dated(found: Snapshot) -> Snapshot:
+    """With an age that can be: what a clock that was set back says is none, or not known when that was by much."""
+    if found.age is None or found.age >= 0:
+        return found
+    return replace(found, age=0.0 if found.age >= -MAX_SKEW else None)
 
 
 class Shared:
@@ -85,22 +93,16 @@ class Shared:
             return bool(token)
         raise TemporaryError(f"others keep writing the token in the cache {self.name}", hint="try again")
 
-    def holds(self, key: str, value: str, deadline: Deadline) -> bool:
-        """Does that token lie there? A store that cannot say does not hold it."""
-        try:
-            return self.look(key, deadline)[0].token == value
-        except Error:
-            return False
-
-    def is_quiet(self, key: str, value: str, deadline: Deadline) -> bool:
-        """Does that token lie there in place of one that was rejected a moment ago, on whatever machine? A store that
-        cannot say is no obstacle.
+    def sighted(self, key: str, value: str, deadline: Deadline) -> tuple[bool, bool]:
+        """Does that token lie there, and was it put in place of one that was rejected a moment ago, on whatever
+        machine? A store that cannot say does not hold it, and is no obstacle.
         """
         try:
             record, age = self.look(key, deadline)
         except Error:
-            return False
-        return record.token == value and age is not None and record.still_quiet(age) > 0
+            return False, False
+        lies_there = record.token == value
+        return lies_there, lies_there and age is not None and record.still_quiet(age) > 0
 
     def try_remove(self, key: str, deadline: Deadline, value: str) -> None:
         """Remove that token, where a failure is a warning."""

@@ -46,11 +46,12 @@ class TokenSource:
         clock: Callable[[], float] = time.time,
         api_url: str | None = None,
         is_ours: Callable[[str], bool] = lambda _: False,
+        remembering: Callable[[], "TokenSource"] | None = None,
     ) -> None:
         """`find`: the entry of the client, which may have to ask the provider for its id. `reopen`: the entry of
         another client id. `fetch`: one exchange; ClientChanged. `liveness`: of tokens that others left. `seconds`: the
         deadline of a call that brings none. `api_url`: where the tokens are used, if it is known. `is_ours`: are they
-        for the host of that URL?
+        for the host of that URL? `remembering`: the same with a cache, when there is none.
         """
         self._find = find
         self._reopen = reopen
@@ -62,6 +63,7 @@ class TokenSource:
         self._clock = clock
         self._api_url = api_url
         self._is_ours = is_ours
+        self._remembering = remembering
         self._entry: Entry | None = None
         self._rejected = ""
 
@@ -103,10 +105,11 @@ class TokenSource:
 
         return self._of_its_client(get, deadline)
 
-    def suits(self, token: AccessToken) -> bool:
-        """Would `token` hand this one out, if it were the cached one, without looking for another?"""
-        now = self._clock()
-        return now < token.refresh_at and Wish(self._min_ttl).accepts(token, now)
+    def for_many(self) -> "TokenSource":
+        """For many requests, each of which asks for a token: itself, or without a cache one that has its process's
+        memory. UsageError, PluginError.
+        """
+        return self._remembering() if self._remembering else self
 
     def own(self, deadline: Deadline | None = None) -> AccessToken:
         """A token for this caller alone, from one exchange, which is stored nowhere; hand it to `check` before use."""
@@ -145,7 +148,7 @@ class TokenSource:
             with entry.attempt() as mine:
                 if mine:
                     self._report.fact("lock", "taken")
-                    return self._refresh(entry, wish, deadline)
+                    return self._refresh(entry, wish, deadline, token)
             if token and not due:
                 self._report.fact("token", "ageing")
                 return token
@@ -165,13 +168,13 @@ class TokenSource:
         possible(token, wish, "then run once with --refresh")
         return token if wish.accepts(token, now) else None
 
-    def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline) -> AccessToken:
-        """With the lock held: look again, then exchange."""
+    def _refresh(self, entry: Entry, wish: Wish, deadline: Deadline, seen: AccessToken | None) -> AccessToken:
+        """With the lock held: look again, then exchange. `seen`: what was found before it was held."""
         old = self._cached(entry, wish)
         if old and not self._liveness.holds(entry, old, deadline):
             old = None
         if old and self._clock() < old.refresh_at:
-            self._report.fact("token", "renewed")
+            self._report.fact("token", "cached" if old == seen else "renewed")
             return old
         if old and entry.gate.wait():
             self._report.fact("token", "kept")

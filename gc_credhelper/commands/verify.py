@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..plan import Inputs
 from ..platform import About
 from ..report import Report, one_line
 from ..tokens import AccessToken
-from .reject import token_on_stdin
+from .reject import holder, token_on_stdin
 
 _LONGEST = 200  # characters of a name
 _REPLACE = (
@@ -31,7 +31,7 @@ _WRONG_API = "does api_url belong to the region of the token endpoint?"
 class _Subject:
     """The token that is looked at. `token`: its times, where they are known; `came_from`: for people."""
 
-    value: str
+    value: str = field(repr=False)
     token: AccessToken | None
     came_from: str
     hint: str  # what to do when it is dead
@@ -53,7 +53,12 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
     app = open_app(options, inputs, report)
     deadline = Deadline(app.settings["deadline"])
     platform = app.platform()
-    subject = _given(app, deadline) if options.stdin else _own(app, deadline, refresh=options.refresh)
+    if options.stdin:
+        value = token_on_stdin("verify --stdin", deadline)
+        app = holder(app, value, deadline) or app  # another slot's, whose client may be another one of the pool
+        subject = _given(app, value, deadline)
+    else:
+        subject = _own(app, deadline, refresh=options.refresh)
     asked = time.time()
     about = _checked(app, subject, platform.about(subject.value, deadline), deadline)
     if subject.token:
@@ -74,9 +79,8 @@ def _own(app: App, deadline: Deadline, *, refresh: bool) -> _Subject:
     return _Subject(token.value, token, "token request", _WRONG_API)
 
 
-def _given(app: App, deadline: Deadline) -> _Subject:
+def _given(app: App, value: str, deadline: Deadline) -> _Subject:
     """The one on standard input, which may be the cached one."""
-    value = token_on_stdin("verify --stdin", deadline)
     cached = app.source.entry(deadline).read()
     return _Subject(value, cached if cached and cached.value == value else None, "standard input", _REPLACE)
 

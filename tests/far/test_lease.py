@@ -16,6 +16,7 @@ from gc_credhelper.report import Report
 from gc_credhelper.roles import Denied, Snapshot
 from gc_credhelper.shared import Shared
 from gc_credhelper.tokens import AccessToken
+from gc_credhelper.trace import Trace
 
 
 class Issuer:
@@ -341,14 +342,37 @@ def test_the_times_of_a_record_are_capped() -> None:
 def test_a_store_that_does_not_say_the_age_of_a_rejection_is_no_obstacle_to_the_next(store: Store) -> None:
     shared = Shared("far", store, Report(), strict=False)
     store.put(Record(token="a", ttl=3600, soft=900, quiet=60))
-    assert shared.is_quiet("k", "a", Deadline(9))
-    assert not shared.is_quiet("k", "another", Deadline(9))
+    assert shared.sighted("k", "a", Deadline(9)) == (True, True)
+    assert shared.sighted("k", "another", Deadline(9)) == (False, False)
     store.ahead = 61
-    assert not shared.is_quiet("k", "a", Deadline(9))
+    assert shared.sighted("k", "a", Deadline(9)) == (True, False)
     store.put(Record(token="a", ttl=3600, soft=900, quiet=60))
     read = store.read
     store.read = lambda key, deadline: replace(read(key, deadline), age=None)  # type: ignore[method-assign]
-    assert not shared.is_quiet("k", "a", Deadline(9))
+    assert shared.sighted("k", "a", Deadline(9)) == (True, False)
+
+
+@pytest.mark.parametrize("back", [5, 500])
+def test_a_clock_of_the_store_that_was_set_back_costs_one_exchange_at_most(
+    store: Store, issuer: Issuer, back: float
+) -> None:
+    trace = Trace()
+    store.put(Record())
+    store.ahead -= back
+    caller = Caller(lambda token: token.usable(time.time()), issuer, lambda _: None)
+    shared = Shared("far", store, trace, strict=False)
+    assert {shared.token("k", "about", caller, Deadline(60)).value for _ in range(3)} == {"token-1"}
+    assert [event.fact.text for event in trace.events][:2] == [
+        "far, which machines share",
+        "its record holds no token for this call",
+    ]
+    assert issuer.count == 1
+
+
+def test_a_store_that_answers_with_something_else_is_down(store: Store) -> None:
+    store.read = lambda *_: "text"  # type: ignore[method-assign, assignment]
+    with pytest.raises(TemporaryError, match="it failed"):
+        Shared("far", store, Report(), strict=False).look("k", Deadline(9))
 
 
 def test_machines_that_keep_failing_do_not_starve_one_that_would_succeed(store: Store, issuer: Issuer) -> None:

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from support.versioned import Store
 
 from gc_credhelper import tokens
+from gc_credhelper.deadline import Deadline
 from gc_credhelper.entry import Whose
+from gc_credhelper.errors import TemporaryError
+from gc_credhelper.record import Record
 from gc_credhelper.rejections import Rejections, digest
 from gc_credhelper.settings import Setting
+from gc_credhelper.shared import Shared
 
 from .kit import HOUR, Bench
 
@@ -106,11 +111,25 @@ def test_nobody_fills_while_another_holds_the_lock(bench: Bench) -> None:
 @pytest.mark.parametrize("gives", [None, 7, b"bytes", ["list"]])
 def test_a_cache_that_breaks_its_promises_is_one_warning(bench: Bench, gives: object) -> None:
     source = bench.source(("far", Broken(gives)))
-    assert source.token().value == "new-1"
-    assert source.token().value == "new-2"
+    assert [source.token().value for _ in range(2)] == ["new-1"] * 2
+    assert bench.source(("far", Broken(gives))).token().value == "new-2"
     assert len(bench.said.warnings) == 1
     assert "far" in bench.said.warnings[0]
     assert "canary" not in bench.said.warnings[0]
+
+
+def test_a_token_that_no_cache_takes_displaces_the_old_one_that_lies_there(bench: Bench) -> None:
+    cache = bench.file_cache()
+    bench.entry().write(bench.token("old", age=HOUR + 1))
+
+    def put(*_: object) -> None:
+        raise OSError("full")
+
+    cache.put = put  # type: ignore[method-assign]
+    source = bench.source(("file", cache))
+    assert [source.token().value for _ in range(3)] == ["new-1"] * 3
+    assert source.reject("new-1")
+    assert source.token().value == "new-2"
 
 
 def test_a_broken_cache_does_not_stop_the_next(bench: Bench) -> None:
@@ -165,6 +184,24 @@ def test_at_most_sixteen_rejections_are_kept(bench: Bench) -> None:
     for number in range(20):
         assert rejections.add(f"token-{number}", current=False)
     assert [rejections.holds(f"token-{number}") for number in range(20)] == [False] * 4 + [True] * 16
+
+
+def test_a_rejected_token_that_still_lies_in_the_far_cache_is_rejected_again(bench: Bench) -> None:
+    entry = bench.entry()
+    store = Store(key=entry.key)
+    store.put(Record("dead", ttl=HOUR, soft=900))
+    entry.far = Shared("far", store, bench.said, strict=False)
+
+    def breaks(step: str) -> None:
+        if step == "write":
+            raise TemporaryError("down")
+
+    store.breaks = breaks
+    assert entry.reject("dead", Deadline(60))
+    assert store.record().token == "dead"
+    store.breaks = lambda _: None
+    assert entry.reject("dead", Deadline(60))
+    assert store.record() == Record(quiet=60)
 
 
 def test_no_token_stands_in_the_file_of_rejections(bench: Bench) -> None:

@@ -1,9 +1,10 @@
 """Liveness: which cached tokens are checked, and what becomes of them; without a server."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from support.versioned import Store
 
 from gc_credhelper import tokens
 from gc_credhelper.deadline import Deadline
@@ -11,6 +12,8 @@ from gc_credhelper.entry import Entry
 from gc_credhelper.errors import Error, RateLimited, TemporaryError, TokenError, UsageError
 from gc_credhelper.proofs import Proofs
 from gc_credhelper.rejections import digest
+from gc_credhelper.report import Report
+from gc_credhelper.shared import Shared
 from gc_credhelper.tokens import AccessToken
 
 from .kit import HOUR, Bench
@@ -89,6 +92,20 @@ def test_for_a_moment_nobody_repeats_a_check_in_vain_and_everybody_is_told(bench
     assert (len(bench.checked), bench.said.warnings) == (3, [])
 
 
+def test_the_moment_counts_from_the_end_of_a_check_in_vain(bench: Bench) -> None:
+    def hangs(token: str, _: Deadline) -> str:
+        bench.checked.append(token)
+        bench.clock.ahead += 10
+        raise TemporaryError("it hung")
+
+    bench.client_of = hangs  # type: ignore[method-assign]
+    for _ in range(2):
+        assert bench.source().token().value == "old"
+    bench.clock.ahead += 14
+    assert bench.source().token().value == "old"
+    assert len(bench.checked) == 1
+
+
 def test_a_check_in_vain_does_not_undo_what_was_known(bench: Bench) -> None:
     proofs, token = bench.entry().proofs, bench.entry().read()
     assert token
@@ -149,12 +166,29 @@ def test_a_token_that_came_from_another_machine_is_checked_too(bench: Bench) -> 
     assert entry.rejections.holds("from afar")
 
 
-class _Far:
-    def holds(self, *_: object) -> bool:
-        return True
+@pytest.fixture
+def hanging() -> Iterator[Shared]:
+    """A cache that machines share and that never answers."""
+    over, store = threading.Event(), Store()
+    store.breaks = lambda _: over.wait(60) and None
+    yield Shared("far", store, Report(), strict=False)
+    over.set()
 
-    def is_quiet(self, *_: object) -> bool:
-        return False
+
+def test_a_far_cache_that_hangs_leaves_time_to_replace_a_dead_token(bench: Bench, hanging: Shared) -> None:
+    def fetch(_: Entry, deadline: Deadline) -> AccessToken:
+        assert deadline.left()
+        return bench.exchange()
+
+    bench.says = None
+    source = bench.source(fetch=fetch, seconds=10)
+    source.entry().far = hanging
+    assert source.token().value == "new-1"
+
+
+class _Far:
+    def sighted(self, *_: object) -> tuple[bool, bool]:
+        return True, False
 
     def try_remove(self, *_: object) -> None:
         return None

@@ -44,16 +44,6 @@ def test_an_ageing_token_is_replaced(bench: Bench) -> None:
     assert source.token().value == "new-2"
 
 
-def test_a_token_suits_until_it_ages_and_for_as_long_as_it_lasts_long_enough(bench: Bench) -> None:
-    source = bench.source()
-    token = source.token()
-    for ahead, suits in ((0, True), (HOUR - 901, True), (HOUR - 800, False), (-120, False)):
-        bench.clock.ahead = ahead
-        assert source.suits(token) is suits
-    bench.clock.ahead = HOUR - 1000
-    assert not bench.source(min_ttl=1200).suits(token)
-
-
 def test_an_early_refresh_that_fails_for_now_is_a_warning_and_the_old_token(bench: Bench) -> None:
     source = bench.source()
     source.token()

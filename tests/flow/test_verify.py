@@ -12,6 +12,7 @@ from support.fleet import Fleet
 from support.scripted import ScriptedServer, http, token
 from support.tokenme import DEAD, ORG_ID, ORG_NAME, of
 
+from gc_credhelper.commands.verify import _Subject
 from gc_credhelper.sandbox.options import Options
 from gc_credhelper.sandbox.server import SandboxThread
 
@@ -252,6 +253,18 @@ def test_a_token_on_standard_input_is_looked_at(
     assert verify(machine, scripted, api, "--stdin", stdin="somebodys-token\n").code == 5
 
 
+def test_a_token_of_another_client_of_the_pool_is_known_by_the_slot_in_which_it_lies(
+    machine: Machine, scripted: ScriptedServer, api: ScriptedServer
+) -> None:
+    more = {f"{name}_CLIENT_{part}": f"{name}-{part}" for name in ("ONE", "TWO") for part in ("ID", "SECRET")}
+    env = client(scripted, GC_CREDHELPER_PROVIDER="env:ONE,env:TWO", GC_CREDHELPER_API_URL=at(api), **more)
+    assert machine.run("token", "--set", "slot=1", env=env).code == 0
+    api.answers = [of("TWO-ID")]
+    done = machine.run("verify", "--stdin", "--json", "--set", "slot=0", env=env, stdin="tok-1\n")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["client"]["id"] == "TWO-ID"
+
+
 @pytest.mark.parametrize("argv", [["--stdin"], ["--stdin", "--refresh"], ["token-as-a-word"]])
 def test_what_makes_no_sense_is_2(
     machine: Machine, scripted: ScriptedServer, api: ScriptedServer, argv: list[str]
@@ -267,6 +280,10 @@ def test_the_token_of_the_fleet_is_looked_at(tmp_path: Path, scripted: ScriptedS
     done = fleet("b", "verify", "--json")
     assert (done.code, json.loads(done.out)["came_from"]) == (0, "cache")
     assert len(scripted.requests) == 1
+
+
+def test_a_program_that_prints_the_locals_of_a_traceback_does_not_print_the_token() -> None:
+    assert OLD not in repr(_Subject(OLD, None, "standard input", "a hint"))
 
 
 def test_the_library_logs_nothing_of_an_answer(

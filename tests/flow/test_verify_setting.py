@@ -72,6 +72,15 @@ def test_a_live_token_is_checked_once_a_window_without_beginning_its_idle_time(
     assert not scripted.requests
 
 
+def test_a_checked_token_is_said_to_come_from_the_cache_where_it_lay(
+    machine: Machine, scripted: ScriptedServer, api: ScriptedServer, env: dict[str, str]
+) -> None:
+    put(machine.cache, scripted, age=DUE)
+    assert [line for line in raw(machine, env, "-v").err.splitlines() if "the token" in line] == [
+        "gc-credhelper: note: the token came from the cache"
+    ]
+
+
 @pytest.mark.parametrize("answer", [DEAD, of("another-client")], ids=["dead", "of another client"])
 def test_a_dead_token_and_one_of_another_client_are_rejected_and_replaced(
     machine: Machine, scripted: ScriptedServer, api: ScriptedServer, env: dict[str, str], answer: bytes
@@ -254,7 +263,7 @@ def test_a_fleet_without_a_near_cache_checks_once_a_window_too(
     assert len(scripted.requests) == 1
 
 
-def test_the_setting_is_read_before_any_http_is_imported(machine: Machine, env: dict[str, str]) -> None:
+def test_a_cached_token_that_is_not_due_costs_no_import_of_http(machine: Machine, env: dict[str, str]) -> None:
     machine.run("token", env=env)
     code = "import sys; from gc_credhelper import cli; cli.main(['token', '-v']); sys.exit('requests' in sys.modules)"
     done = subprocess.run(

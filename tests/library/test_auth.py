@@ -157,6 +157,23 @@ def test_without_a_cache_the_token_is_kept_where_it_is_used(
     assert counts(refused) == (2, 5)
 
 
+def test_where_no_cache_can_be_written_the_token_is_kept_in_the_process(
+    refused: SandboxThread, source_of: Source, sender: Sender, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    send = sender(source_of(refused, cache_dir=str(tmp_path / "file")))
+    assert [send(USERS) for _ in range(4)] == [Answer(200, (401,)), *[Answer(200)] * 3]
+    assert counts(refused) == (2, 5)
+
+
+def test_there_a_second_401_is_the_answer_for_a_minute_too(source_of: Source, sender: Sender, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with SandboxThread(Options(fail=["idle-death"])) as sandbox:
+        send = sender(source_of(sandbox, cache_dir=str(tmp_path / "file")))
+        assert [send(USERS) for _ in range(3)] == [Answer(401, (401,)), Answer(401), Answer(401)]
+        assert counts(sandbox) == (2, 4)
+
+
 def test_without_an_api_url_nothing_is_guessed(sandbox: SandboxThread, source_of: Source) -> None:
     source = source_of(sandbox, token_url="https://login.example.com/oauth/token")
     with pytest.raises(UsageError, match="not known") as caught:
