@@ -49,6 +49,8 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
             raise UsageError(f"{name} is for --paginate only", hint="leave it out, or ask for --paginate")
     if options.include and options.paginate:
         raise UsageError("--include and --paginate exclude each other", hint="there are as many headers as pages")
+    if options.paginate and options.method.upper() == "HEAD":
+        raise UsageError("an answer to HEAD has no rows", hint="leave --paginate out, or use GET")
     program = rows.filtered(options.jq)
     app = open_app(options, inputs, report)
     call = _call(options, app)
