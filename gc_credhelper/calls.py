@@ -109,14 +109,14 @@ class Calls:
         connections: int = 1,
     ) -> None:
         """`sources`: of the tokens that may be used, by the numbers of their slots; the first, the caller's own, as
-        long as its limit allows. `deadline`: for all calls together; None gives each call `seconds`, and besides the
-        pauses that the server asks for.
+        long as its limit allows. `deadline`: for all calls together; None gives each attempt at a call
+        `seconds`, all of them twice that, and besides the pauses that the server asks for.
         """
         self._api_url = api_url
         self._slots = [_Slot(number, source) for number, source in sources.items()]
         self._report = report
         self._deadline = deadline
-        self._seconds = seconds
+        self._attempt = _ATTEMPT if deadline else seconds
         self._session = transport.session(api_url, connections=connections)
 
     def send(self, call: Call) -> Answer:
@@ -126,7 +126,7 @@ class Calls:
         RateLimited, TemporaryError: it failed until the deadline, or the request may not be repeated. Every error of
         TokenSource.token.
         """
-        time_ = _Time(self._deadline, self._seconds)
+        time_ = _Time(self._deadline, self._attempt * 2)  # one that is never answered may be made again
         attempt, replaced = 0, False
         while True:
             slot = self._slot(time_)
@@ -194,7 +194,7 @@ class Calls:
         self, call: Call, slot: _Slot, token: AccessToken, limit: Deadline
     ) -> tuple[Answer | None, Error | None]:
         """One attempt: the answer if one came, and what is wrong, if anything is."""
-        answer, most = None, limit.share(most=_ATTEMPT)
+        answer, most = None, limit.share(most=self._attempt)
         try:
             answer = most.run(lambda: self._asked(call, token, most), f"{call}")
         except TemporaryError as e:
@@ -206,14 +206,14 @@ class Calls:
         return answer, refusal(f"{call}", answer, token.value)
 
     def _asked(self, call: Call, token: AccessToken, most: Deadline) -> Answer:
-        url = self._api_url + call.target
         how: dict[str, Any] = {"timeout": max(0.001, most.left()), "allow_redirects": False, "stream": True}
         fill = bearer(token.value)
         try:
+            url = self._api_url + call.target  # of which a server's links and cursors become a part
             with self._session.request(
                 call.method, url, data=call.body, headers=dict(call.headers), auth=fill, **how
             ) as response:
                 most_bytes = LIMIT if is_success(response.status_code) else _REFUSAL
                 return Answer(response.status_code, response.headers, read(response, most_bytes))
         except FAILURES as e:
-            raise translated(e, urlsplit(url).hostname or "") from None
+            raise translated(e, urlsplit(self._api_url).hostname or "") from None

@@ -185,7 +185,10 @@ def _linked(call: Call, answer: Any) -> list[Call]:
     if isinstance(q64 := answer.get("nextPage"), str) and q64:
         return [replace(call, method="GET", body=None, query=(("q64", q64),))]
     if isinstance(uri := answer.get("nextUri"), str) and uri:
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:
+            parts = urlsplit("")
         if not parts.path.startswith("/"):
             raise TokenError(
                 f"{call} names a next page that is no path",

@@ -91,7 +91,7 @@ def _call(options: argparse.Namespace, app: App) -> Call:
 
 def _target(written: str, app: App) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Path and query. A whole URL is fine when it is the API's: the token goes nowhere else."""
-    path = written.removeprefix(app.endpoints.api_url or "/") if "://" in written else written
+    path = written.removeprefix(f"{app.endpoints.api_url}/") if "://" in written else written
     try:
         parts = urlsplit("/" + path.lstrip("/"))
     except ValueError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from wire.test_canary import TOKEN, assert_hidden, disguises
 
-from gc_credhelper.calls import Call
+from gc_credhelper.calls import Call, Calls
 from gc_credhelper.echo import Echo
 from gc_credhelper.errors import Error, InvalidClient, RateLimited, TemporaryError, TokenError, UsageError
 from gc_credhelper.pace import Pace
@@ -137,6 +137,16 @@ def test_a_walk_waits_for_a_server_that_asks_for_it_though_its_deadline_is_the_d
         app(api, tmp_path).calls(4).send(GET)
     api.answer = first(Say({}, 503, {"Retry-After": "1"}))
     assert app(api, tmp_path).calls(4).send(GET).status == 200
+
+
+def test_a_call_of_a_walk_that_is_never_answered_is_made_again(api: Api, tmp_path: Path) -> None:
+    never = threading.Event()
+    api.answer = lambda _: {"fine": len(api.asked) > 1 or never.wait(100)}
+    resolved = app(api, tmp_path)
+    calls = Calls(api.url, {0: resolved.source}, resolved.transport(), resolved.report, deadline=None, seconds=5)
+    assert json.loads(calls.send(GET).body) == {"fine": True}
+    never.set()
+    assert len(api.asked) == 2
 
 
 @pytest.mark.parametrize("status", [429, 503])

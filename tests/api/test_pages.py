@@ -223,10 +223,17 @@ def test_a_page_without_rows_in_the_middle_does_not_end_a_list(api: Api, tmp_pat
     assert walked(api, tmp_path) == ALL[:5] + ALL[10:]
 
 
-@pytest.mark.parametrize("uri", ["list?after=1", "mailto:x", "@other.example/x"])
+@pytest.mark.parametrize("uri", ["list?after=1", "mailto:x", "@other.example/x", "https://[/x"])
 def test_a_link_that_is_no_path_is_refused(uri: str, api: Api, tmp_path: Path) -> None:
     api.answer = lambda _: {"entities": page(1), "nextUri": uri}
     with pytest.raises(TokenError, match="no path"):
+        walked(api, tmp_path)
+
+
+@pytest.mark.parametrize("more", [{"nextUri": "/a?b=\ud800"}, {"cursor": "\ud800"}], ids=ascii)
+def test_what_follows_must_be_text(more: dict[str, str], api: Api, tmp_path: Path) -> None:
+    api.answer = lambda _: {"entities": page(1), **more}
+    with pytest.raises(UsageError, match="no request can be made"):
         walked(api, tmp_path)
 
 
