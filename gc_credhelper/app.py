@@ -212,17 +212,18 @@ class App(Wire):
 
         if not self._caches:
             return self._remembering().calls(connections)
-        if refresh:
-            self.source.token(refresh=True)
-        sources = [app.source for app in sorted(self.of_each_slot(), key=lambda one: one is not self)]
         seconds = self.settings["deadline"]
         bounded = connections is None or self.settings.origin("deadline").layer != Layer.DEFAULT
+        deadline = Deadline(seconds) if bounded else None
+        if refresh:
+            self.source.token(refresh=True, deadline=deadline)
+        apps = sorted(self.of_each_slot(), key=lambda one: one is not self)
         return Calls(
             self.source.api_url,
-            sources,
+            {app.slot.number: app.source for app in apps},
             self.transport(),
             self.report,
-            deadline=Deadline(seconds) if bounded else None,
+            deadline=deadline,
             seconds=seconds,
             connections=connections or 1,
         )

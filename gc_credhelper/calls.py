@@ -8,7 +8,7 @@ no connection   the same
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -16,15 +16,16 @@ from urllib.parse import urlencode, urlsplit
 from .deadline import Deadline
 from .errors import Error, RateLimited, TemporaryError, TokenError
 from .pace import Pace
-from .refusals import refusal
+from .refusals import is_success, refusal
 from .report import Report
 from .source import TokenSource
 from .tokens import AccessToken
 from .transport import FAILURES, Answer, Transport, bearer, read, translated
 
 LIMIT = 1 << 26  # bytes of an answer
+_REFUSAL = 1 << 16  # bytes of one that is no success: its few words are searched for the token
 _ATTEMPT = 60.0  # seconds that one attempt may take; a query of the analytics API takes its time
-_LONGEST = 180.0  # seconds that a walk waits when the server asks for it; Genesys' own SDKs wait no longer either
+_LONGEST = 180.0  # seconds that a call of a walk waits when the server asks for it; Genesys' SDKs wait no longer either
 _UNTOLD = 10.0  # seconds after a rate limit that came without a time to wait
 _FIRST, _MOST = 0.5, 8.0  # seconds: bounds of the pauses that nobody asked for
 _UNAUTHORIZED = 401
@@ -59,7 +60,8 @@ class Call:
 class _Slot:
     """One token that the requests may use."""
 
-    def __init__(self, source: TokenSource) -> None:
+    def __init__(self, number: int, source: TokenSource) -> None:
+        self.number = number
         self.source = source
         self.pace = Pace()
         self.stopped_by: RateLimited | None = None
@@ -70,13 +72,17 @@ class _Time:
 
     def __init__(self, whole: Deadline | None, seconds: float) -> None:
         self._whole = whole
+        self._asked = 0.0  # seconds that the server had it wait
         self.limit = whole or Deadline(seconds)
 
-    def rest(self, wait: float, why: Error) -> None:
-        """As long as the server asked for; raises `why` when that is too long."""
+    def rest(self, wait: float, why: Error, *, asked: bool = True) -> None:
+        """So long, as the server asked for or as the pace has it; raises `why` when that is too long, or what the
+        server asked for has become so.
+        """
         left = self.limit.left()
-        if wait >= (left if self._whole else _LONGEST):
+        if wait >= (left if self._whole else _LONGEST - self._asked * asked):
             raise why
+        self._asked += wait * asked
         time.sleep(wait + random.uniform(0, min(0.2, wait / 4)))  # noqa: S311
         self.limit = self._whole or Deadline(left)
 
@@ -94,7 +100,7 @@ class Calls:
     def __init__(
         self,
         api_url: str,
-        sources: Sequence[TokenSource],
+        sources: Mapping[int, TokenSource],
         transport: Transport,
         report: Report,
         *,
@@ -102,14 +108,15 @@ class Calls:
         seconds: float = 30,
         connections: int = 1,
     ) -> None:
-        """`sources`: of the tokens that may be used, the first as long as its limit allows. `deadline`: for all calls
-        together; None gives each call `seconds`, and the pauses that the server asks for besides.
+        """`sources`: of the tokens that may be used, by the numbers of their slots; the first, the caller's own, as
+        long as its limit allows. `deadline`: for all calls together; None gives each attempt at a call
+        `seconds`, all of them twice that, and besides the pauses that the server asks for.
         """
         self._api_url = api_url
-        self._slots = [_Slot(source) for source in sources]
+        self._slots = [_Slot(number, source) for number, source in sources.items()]
         self._report = report
         self._deadline = deadline
-        self._seconds = seconds
+        self._attempt = _ATTEMPT if deadline else seconds
         self._session = transport.session(api_url, connections=connections)
 
     def send(self, call: Call) -> Answer:
@@ -119,11 +126,14 @@ class Calls:
         RateLimited, TemporaryError: it failed until the deadline, or the request may not be repeated. Every error of
         TokenSource.token.
         """
-        time_ = _Time(self._deadline, self._seconds)
+        time_ = _Time(self._deadline, self._attempt * 2)  # one that is never answered may be made again
         attempt, replaced = 0, False
         while True:
             slot = self._slot(time_)
-            token, answer, failure = self._tried(call, slot, time_.limit)
+            token = self._token(slot, time_.limit)
+            if token is None:
+                continue
+            answer, failure = self._tried(call, slot, token, time_.limit)
             if failure is None:
                 assert answer, "a try without an answer has failed"
                 return answer
@@ -153,7 +163,8 @@ class Calls:
         """The first whose token may be used, once there is one. RateLimited when that would be too late."""
         while True:
             waits: list[tuple[float, int]] = []
-            for number, slot in enumerate(self._slots):
+            slots = self._slots
+            for number, slot in enumerate(slots):
                 wait = slot.pace.take()
                 if not wait:
                     slot.stopped_by = None
@@ -163,32 +174,46 @@ class Calls:
             text = f"the requests of this minute are used up; there will be more in {wait:.0f} s"
             self._report.note(text)
             failure = RateLimited(text, hint="raise --deadline, or share the load with slots", retry_after=wait)
-            time_.rest(wait, self._slots[number].stopped_by or failure)
+            stopped_by = slots[number].stopped_by
+            time_.rest(wait, stopped_by or failure, asked=stopped_by is not None)
 
-    def _tried(self, call: Call, slot: _Slot, limit: Deadline) -> tuple[AccessToken, Answer | None, Error | None]:
-        """One attempt: its token, the answer if one came, and what is wrong, if anything is."""
-        answer = None
+    def _token(self, slot: _Slot, limit: Deadline) -> AccessToken | None:
+        """Its token. None, with a warning, when it is not the caller's own and has none: it is used no more."""
+        own = slot is self._slots[0]
         try:
-            token = slot.source.token(deadline=limit)
-            most = limit.share(most=_ATTEMPT)
-            try:
-                answer = most.run(lambda: self._asked(call, token, most), f"{call}")
-            except TemporaryError as e:
-                return token, None, e
+            return slot.source.token(deadline=limit if own else limit.share(0.5))
+        except Error as e:
+            slot.pace.give({})
+            if own:
+                raise
+            self._slots = [one for one in self._slots if one is not slot]
+            self._report.warn(f"slot {slot.number} is left out: {e}", topic=f"slot {slot.number}")
+            return None
+
+    def _tried(
+        self, call: Call, slot: _Slot, token: AccessToken, limit: Deadline
+    ) -> tuple[Answer | None, Error | None]:
+        """One attempt: the answer if one came, and what is wrong, if anything is."""
+        answer, most = None, limit.share(most=self._attempt)
+        try:
+            answer = most.run(lambda: self._asked(call, token, most), f"{call}")
+        except TemporaryError as e:
+            return None, e
         finally:
             slot.pace.give(answer.headers if answer else {})
         if len(answer.body) > LIMIT:
             raise TokenError(f"the answer to {call} is larger than {LIMIT >> 20} MiB", hint="ask for smaller pages")
-        return token, answer, refusal(f"{call}", answer, token.value)
+        return answer, refusal(f"{call}", answer, token.value)
 
     def _asked(self, call: Call, token: AccessToken, most: Deadline) -> Answer:
-        url = self._api_url + call.target
         how: dict[str, Any] = {"timeout": max(0.001, most.left()), "allow_redirects": False, "stream": True}
         fill = bearer(token.value)
         try:
+            url = self._api_url + call.target  # of which a server's links and cursors become a part
             with self._session.request(
                 call.method, url, data=call.body, headers=dict(call.headers), auth=fill, **how
             ) as response:
-                return Answer(response.status_code, response.headers, read(response, LIMIT))
+                most_bytes = LIMIT if is_success(response.status_code) else _REFUSAL
+                return Answer(response.status_code, response.headers, read(response, most_bytes))
         except FAILURES as e:
-            raise translated(e, urlsplit(url).hostname or "") from None
+            raise translated(e, urlsplit(self._api_url).hostname or "") from None

@@ -16,10 +16,12 @@ _OURS = ("authorization", "host", "content-length", "transfer-encoding", "connec
 
 
 def text(written: str) -> tuple[str, str]:
-    """KEY=VALUE as a pair. UsageError."""
+    """KEY=VALUE as a pair. UsageError, also for what is no text."""
     key, equals, value = written.partition("=")
     if not equals or not key:
         raise UsageError("-f and -F take KEY=VALUE", hint="for example -f name=Ada")
+    if any("\ud800" <= character <= "\udfff" for character in written):  # as which Python shows bytes that are no text
+        raise UsageError("a field of -f or -F is not UTF-8", hint="check the encoding of the terminal or the script")
     return key, value
 
 
@@ -49,7 +51,7 @@ def as_body(pairs: Iterable[tuple[str, Any]]) -> bytes:
         if not name or name + "".join(f"[{part}]" for part in parts) != key:
             raise UsageError("a key of -f or -F is not KEY, KEY[NAME] or KEY[]", hint="for example paging[pageSize]")
         _put(body, [name, *parts], value)
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    return json.dumps(body, ensure_ascii=False).encode()
 
 
 def _put(inside: Any, path: Sequence[str], value: Any) -> None:
@@ -96,6 +98,8 @@ def headers(raw: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 def read(path: str, option: str) -> bytes:
     """A file, or standard input for `-`. UsageError when it cannot be read or is more than the API takes."""
+    if path == "-" and sys.stdin is None:
+        raise UsageError(f"{option} reads standard input, which is closed", hint="name a file, or pipe something in")
     try:
         if path == "-":
             content = sys.stdin.buffer.read(LARGEST + 1)

@@ -20,7 +20,7 @@ class Pace:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._allowed = math.inf  # until the server says how many
-        self._used = 0
+        self._used = 0.0
         self._in_flight = 0
         self._ends = 0.0  # of the window, by the monotonic clock; before the first request there is none
         self._stopped = 0.0  # until then
@@ -45,10 +45,12 @@ class Pace:
             count, allowed, reset = (_number(headers, name) for name in ("count", "allowed", "reset"))
             if count is None or allowed is None or reset is None:
                 return
-            self._allowed = max(1, int(allowed))
-            self._ends = time.monotonic() + reset
-            if count > self._used:  # others use the token too, and may not have been told of what is on its way
-                self._used = int(count) + self._in_flight
+            self._allowed = max(1.0, allowed)
+            ends = time.monotonic() + min(reset, MOST)
+            begun = ends - self._ends > WINDOW / 2  # the next window, before the last has ended by our clock
+            self._ends = ends
+            if begun or count > self._used:  # others use the token too, and may not be told of what is on its way
+                self._used = count + self._in_flight
 
     def stop(self, seconds: float) -> None:
         """The server asked for a pause of the token."""
@@ -58,4 +60,4 @@ class Pace:
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:
     text = headers.get(f"inin-ratelimit-{name}", "")
-    return min(float(text), MOST) if text.isascii() and text.isdigit() else None
+    return float(text) if text.isascii() and text.isdigit() else None

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -57,6 +58,7 @@ class _Walk:
         self._send = send
         self._most = most
         self._got = self._empty = 0
+        self._step = 1  # of the numbers that are being asked for
         self._seen: set[int] = set()
 
     def pages(self, first: Call) -> Iterator[Page]:
@@ -65,6 +67,8 @@ class _Walk:
             for call, sent in in_order(self._send, following):
                 answer = parsed(sent, call)  # only now: ahead lie bytes, which are a small part of what they say
                 yield self._page(call, answer)
+                if _index(answer) is not None and len(rows_of(answer)) != self._step:
+                    break  # the next row has another index than was counted on
             following = self._following(call, answer)  # the last one
 
     def _following(self, call: Call, answer: Any) -> Iterable[Call]:
@@ -72,6 +76,7 @@ class _Walk:
         size = max(1, len(rows_of(answer)))
         wanted = None if self._most is None else max(0, math.ceil((self._most - self._got) / size))
         numbers, asking = _numbered(call, answer)
+        self._step = numbers.step
         if numbers := numbers[:wanted]:
             return map(asking, numbers)
         return _linked(call, answer)[:wanted]
@@ -115,7 +120,9 @@ def _begun(work: Callable[[Call], T], call: Call) -> "Future[T]":
 
 
 def parsed(answer: Answer, call: Call) -> Any:
-    """The body; TokenError when it is no JSON, as a login page is not."""
+    """The body, and an empty list for 204; TokenError when it is no JSON, as a login page is not."""
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return []
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -142,23 +149,33 @@ def _numbered(call: Call, answer: Any) -> tuple[range, Callable[[int], Call]]:
     """The numbers that follow, of a list whose length is known, and the call for each."""
     if not isinstance(answer, dict) or _cursor(answer) or isinstance(answer.get("nextPage"), str):
         return range(0), lambda _: call
-    size = len(rows_of(answer))
-    total, index = _whole(answer, "totalResults"), _whole(answer, "startIndex")
-    if total is not None and index is not None and "Resources" in answer:
-        indexes = range(index + size, total + 1, size) if size else range(0)
+    got = len(rows_of(answer))
+    if (index := _index(answer)) is not None:
+        indexes = range(index + got, answer["totalResults"] + 1, got) if got else range(0)
         return indexes, lambda start: _asking(call, startIndex=start)
     body = _body(call)
     if (hits := _whole(answer, "totalHits")) is not None and body is not None:
         paging = body.get("paging")
         paging = paging if isinstance(paging, dict) else {}
-        number, size = _whole(paging, "pageNumber") or 1, _whole(paging, "pageSize") or _DEFAULT_SIZE
+        number, given = _whole(paging, "pageNumber") or 1, _whole(paging, "pageSize")
+        size = given or _DEFAULT_SIZE
+        if number == 1 and 0 < got < min(size, hits):  # it sends no larger pages
+            size = got
         numbers = range(number + 1, math.ceil(hits / size) + 1)
-        return numbers, lambda n: _with(call, body, paging={**paging, "pageSize": size, "pageNumber": n})
-    count, number = _whole(answer, "pageCount"), _whole(answer, "pageNumber") or 1
+        return numbers, lambda n: _with(call, body, paging={**paging, "pageSize": given or size, "pageNumber": n})
+    asked = dict(call.query).get("pageNumber", "")
+    said = _whole(answer, "pageNumber") or _whole(body, "pageNumber") or (int(asked) if asked.isdecimal() else 0)
+    count, number = _whole(answer, "pageCount"), said or 1
     numbers = range(number + 1, (count or 0) + 1)
     if body is not None:
         return numbers, lambda n: _with(call, body, pageNumber=n)
     return numbers, lambda n: _asking(call, pageNumber=n)
+
+
+def _index(answer: Any) -> int | None:
+    """Of the first row, in a list that is cut up by indexes (SCIM)."""
+    is_indexed = isinstance(answer, dict) and "Resources" in answer and _whole(answer, "totalResults") is not None
+    return _whole(answer, "startIndex") if is_indexed else None
 
 
 def _linked(call: Call, answer: Any) -> list[Call]:
@@ -168,7 +185,10 @@ def _linked(call: Call, answer: Any) -> list[Call]:
     if isinstance(q64 := answer.get("nextPage"), str) and q64:
         return [replace(call, method="GET", body=None, query=(("q64", q64),))]
     if isinstance(uri := answer.get("nextUri"), str) and uri:
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:
+            parts = urlsplit("")
         if not parts.path.startswith("/"):
             raise TokenError(
                 f"{call} names a next page that is no path",

@@ -32,10 +32,15 @@ _MEANINGS: dict[int, tuple[type[Error], str]] = {
 }
 
 
+def is_success(status: int) -> bool:
+    """Is it 2xx (RFC 9110 §15.3)?"""
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
 def refusal(what: str, answer: Answer, token: str) -> Error | None:
     """None for a success. `what`: the request, for people. `token`: what must not show."""
     status = answer.status
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+    if is_success(status):
         return None
     body = _parsed(answer)
     message = body.get("message")

@@ -4,14 +4,18 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .errors import PluginError, UsageError
+from .errors import PluginError, TokenError, UsageError
 
 Filter = Callable[[Any], Iterable[Any]]
 
 
 def dumped(value: Any) -> str:
-    """As JSON on one line."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """As JSON on one line. TokenError for a number that JSON cannot tell: Python reads NaN, and 1e999 as infinity."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        hint = "api without --paginate prints an answer as it came"
+        raise TokenError("the API sent a number that is none, or too large a one", hint=hint) from None
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON may hold and UTF-8 may not
@@ -33,8 +37,9 @@ def filtered(program: str | None) -> Filter | None:
         raise UsageError("the filter of --jq does not compile", hint="try it with jq itself") from None
 
     def run(value: Any) -> Iterator[Any]:
+        text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()  # jq takes no half pair either
         try:
-            yield from compiled.input_value(value)
+            yield from compiled.input_text(text)
         except ValueError:
             raise UsageError("the filter of --jq does not fit the answer", hint="try it with jq itself") from None
 

@@ -49,6 +49,8 @@ def run(parser: Parser, argv: list[str], inputs: Inputs, report: Report) -> int:
             raise UsageError(f"{name} is for --paginate only", hint="leave it out, or ask for --paginate")
     if options.include and options.paginate:
         raise UsageError("--include and --paginate exclude each other", hint="there are as many headers as pages")
+    if options.paginate and options.method.upper() == "HEAD":
+        raise UsageError("an answer to HEAD has no rows", hint="leave --paginate out, or use GET")
     program = rows.filtered(options.jq)
     app = open_app(options, inputs, report)
     call = _call(options, app)
@@ -89,7 +91,7 @@ def _call(options: argparse.Namespace, app: App) -> Call:
 
 def _target(written: str, app: App) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Path and query. A whole URL is fine when it is the API's: the token goes nowhere else."""
-    path = written.removeprefix(app.endpoints.api_url or "/") if "://" in written else written
+    path = written.removeprefix(f"{app.endpoints.api_url}/") if "://" in written else written
     try:
         parts = urlsplit("/" + path.lstrip("/"))
     except ValueError:

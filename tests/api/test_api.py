@@ -78,9 +78,10 @@ def test_what_is_written_is_what_is_sent(words: list[str], wanted: dict[str, obj
 
 def test_a_whole_url_is_fine_when_it_is_the_apis_own(api: Api, call: Callable[..., Run]) -> None:
     assert said(call("GET", api.url + "/a?x=1"))["query"] == {"x": "1"}
-    done = call("GET", "https://api.mypurecloud.de/a")
-    assert (done.code, done.out) == (2, "")
-    assert api.url in done.hint
+    for other in ("https://api.mypurecloud.de/a", api.url + "0/a", api.url + "@other.example/a"):
+        done = call("GET", other)
+        assert (done.code, done.out) == (2, "")
+        assert api.url in done.hint
     assert len(api.asked) == 1
 
 
@@ -119,6 +120,9 @@ def test_a_body_comes_from_a_file_or_from_standard_input(machine: Machine, call:
         (["GET", "/a", "--limit", "5"], "--paginate"),
         (["GET", "/a", "--paginate", "--limit", "0"], "limit"),
         (["GET", "/a", "--paginate", "-i"], "exclude"),
+        (["HEAD", "/a", "--paginate"], "no rows"),
+        (["GET", "/a", "-f", "n=\udcff"], "not UTF-8"),
+        (["POST", "/a", "-F", "n[\udcff]=1"], "not UTF-8"),
         (["GET", "/a", "--jq", ".["], "does not compile"),
         (["GET", "/a", "--token-url", "https://login.example.com/oauth/token", "--api-url", ""], "not known"),
     ],
@@ -139,6 +143,21 @@ def test_an_input_that_the_api_would_not_take_is_not_sent(machine: Machine, api:
     done = call("POST", "/a", "--input", "big")
     assert done.code == 2
     assert "512000 bytes" in done.error
+    assert not api.asked
+
+
+@pytest.mark.parametrize("words", ["--input -", "-F text=@-"])
+def test_a_standard_input_that_is_closed_is_said(words: str, machine: Machine, api: Api) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"exec {GC} api POST /a {words} <&-"],
+        env=machine.environ(variables(api)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "standard input, which is closed" in done.stderr
     assert not api.asked
 
 
@@ -209,6 +228,20 @@ def test_a_list_is_printed_row_by_row_or_as_one_list(api: Api, call: Callable[..
 def test_texts_that_utf_8_cannot_hold_are_printed_all_the_same(api: Api, call: Callable[..., Run]) -> None:
     api.answer = lambda _: Say(b'{"entities":[{"n":"\\ud800"},{"n":"\xc3\xa9"}]}')
     assert call("GET", "/a", "--paginate").out == '{"n":"\\ud800"}\n{"n":"é"}\n'
+
+
+def test_a_filter_sees_texts_that_utf_8_cannot_hold(api: Api, call: Callable[..., Run]) -> None:
+    api.answer = lambda _: Say(b'{"entities":[{"n":"a\\ud800b"},{"n":"\\ud83d\\ude00"}]}')
+    assert call("GET", "/a", "--paginate", "--jq", ".n").out == "a?b\n\U0001f600\n"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e999"])
+def test_a_number_that_json_cannot_tell_is_no_row(number: str, api: Api, call: Callable[..., Run]) -> None:
+    api.answer = lambda _: Say(f'{{"entities":[{{"n":{number}}}]}}'.encode())
+    done = call("GET", "/a", "--paginate")
+    assert (done.code, done.out) == (5, "")
+    assert "a number that is none" in done.error
+    assert call("GET", "/a").code == 0
 
 
 def test_rows_are_printed_while_the_walk_goes_on(machine: Machine, api: Api) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from wire.test_canary import TOKEN, assert_hidden, disguises
 
-from gc_credhelper.calls import Call
+from gc_credhelper.calls import Call, Calls
 from gc_credhelper.echo import Echo
-from gc_credhelper.errors import Error, RateLimited, TemporaryError, TokenError, UsageError
+from gc_credhelper.errors import Error, InvalidClient, RateLimited, TemporaryError, TokenError, UsageError
 from gc_credhelper.pace import Pace
+from gc_credhelper.testing.bench import Heard
 
 from .kit import CONTEXT, Api, Asked, Say, app, refused, serving
 
@@ -138,6 +139,27 @@ def test_a_walk_waits_for_a_server_that_asks_for_it_though_its_deadline_is_the_d
     assert app(api, tmp_path).calls(4).send(GET).status == 200
 
 
+def test_a_call_of_a_walk_that_is_never_answered_is_made_again(api: Api, tmp_path: Path) -> None:
+    never = threading.Event()
+    api.answer = lambda _: {"fine": len(api.asked) > 1 or never.wait(100)}
+    resolved = app(api, tmp_path)
+    calls = Calls(api.url, {0: resolved.source}, resolved.transport(), resolved.report, deadline=None, seconds=5)
+    assert json.loads(calls.send(GET).body) == {"fine": True}
+    never.set()
+    assert len(api.asked) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_for_one_pause_after_the_other_is_not_waited_for_without_end(
+    status: int, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gc_credhelper.calls._LONGEST", 2.5)
+    api.answer = lambda _: Say({}, status, {"Retry-After": "1"})
+    with pytest.raises(TemporaryError, match=str(status)):
+        app(api, tmp_path).calls(4).send(GET)
+    assert len(api.asked) == 3
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -212,6 +234,11 @@ def test_the_answer_of_a_huge_size_is_refused(api: Api, tmp_path: Path, monkeypa
     monkeypatch.setattr("gc_credhelper.calls.LIMIT", 1 << 20)
     api.answer = lambda _: Say(b'"' + b"x" * (2 << 20) + b'"')
     assert "larger than 1 MiB" in str(fails(TokenError, api, tmp_path))
+
+
+def test_of_a_refusal_no_more_is_read_than_its_words_may_take(api: Api, tmp_path: Path) -> None:
+    api.answer = lambda _: refused(400, "bad.request", "no way " * 20_000)
+    assert str(fails(UsageError, api, tmp_path)) == f"GET /api/v2/thing: 400 (correlation id {CONTEXT})"
 
 
 # The pace
@@ -296,6 +323,28 @@ def test_a_429_has_the_token_of_another_slot_used_at_once(api: Api, tmp_path: Pa
     assert [one.token for one in api.asked] == ["tok-1", "tok-2"]
 
 
+WRONG = Say({"error": "invalid_client", "error_description": "authentication failed"}, 401)
+
+
+def test_a_slot_that_gets_no_token_is_left_out_while_another_serves(api: Api, tmp_path: Path) -> None:
+    issue = api.issue
+    api.issue = lambda: WRONG if api.tokens else issue()  # type: ignore[method-assign]
+    api.answer = limited(5, api)
+    resolved = app(api, tmp_path, slots="2", slot="1")
+    calls = resolved.calls(4)
+    assert {calls.send(GET).status for _ in range(11)} == {200}
+    heard = resolved.report
+    assert isinstance(heard, Heard)
+    assert len([line for line in heard.lines if "warning: slot 0 is left out: wrong secret" in line]) == 1
+
+
+def test_the_callers_own_slot_is_not_left_out(api: Api, tmp_path: Path) -> None:
+    api.issue = lambda: WRONG  # type: ignore[method-assign]
+    with pytest.raises(InvalidClient, match="wrong secret"):
+        sent(api, tmp_path, slots="3", slot="2")
+    assert not api.asked
+
+
 def test_a_server_that_tells_of_no_limit_sets_none() -> None:
     pace = Pace()
     for _ in range(1_000):
@@ -322,6 +371,33 @@ def test_what_others_use_of_a_token_counts() -> None:
     pace.give({"inin-ratelimit-count": "299", "inin-ratelimit-allowed": "300", "inin-ratelimit-reset": "60"})
     assert pace.take() == 0
     assert 59 < pace.take() <= 60
+
+
+def told(count: int, allowed: int, reset: int) -> dict[str, str]:
+    return {
+        "inin-ratelimit-count": f"{count}",
+        "inin-ratelimit-allowed": f"{allowed}",
+        "inin-ratelimit-reset": f"{reset}",
+    }
+
+
+def test_a_window_that_the_server_begins_before_ours_has_ended_is_a_new_one() -> None:
+    pace = Pace()
+    assert pace.take() == 0
+    pace.give(told(299, 300, 2))
+    assert pace.take() == 0
+    pace.give(told(1, 300, 60))
+    for number in range(2, 301):
+        assert pace.take() == 0, "what was used of the last window counts in the next"
+        pace.give(told(number, 300, 60))
+    assert pace.take() > 0
+
+
+def test_a_limit_may_be_a_large_one() -> None:
+    pace = Pace()
+    assert pace.take() == 0
+    pace.give(told(5_000, 10_000, 30))
+    assert pace.take() == 0
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1e9", "9" * 40, "\u0661", " 5"])

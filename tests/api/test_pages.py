@@ -137,6 +137,38 @@ def test_a_list_that_is_begun_in_its_middle_goes_on_from_there(api: Api, tmp_pat
     assert walked(api, tmp_path, Call("POST", "/api/v2/q/query", body=body)) == ALL[15:]
 
 
+def test_an_api_that_does_not_say_which_page_it_sends_is_taken_at_what_it_was_asked(api: Api, tmp_path: Path) -> None:
+    api.answer = lambda asked: {"entities": page(int(asked.query.get("pageNumber", 1))), "pageCount": 5}
+    assert walked(api, tmp_path) == ALL
+    api.answer = lambda asked: {"results": page(asked.body.get("pageNumber", 1)), "pageCount": 5}
+    assert walked(api, tmp_path, Call("POST", "/api/v2/list/search", body=b"{}")) == ALL
+
+
+@pytest.mark.parametrize("sizes", [{6: 2}, {11: 1, 16: 3}, {1: 1}, {1: 2, 7: 9}], ids=str)
+def test_indexes_go_on_behind_what_a_page_brought(sizes: dict[int, int], api: Api, tmp_path: Path) -> None:
+    def answer(asked: Asked) -> object:
+        start = int(asked.query.get("startIndex", 1))
+        rows = ROWS[start - 1 : start - 1 + sizes.get(start, SIZE)]
+        return {"Resources": rows, "startIndex": start, "itemsPerPage": len(rows), "totalResults": 23}
+
+    api.answer = answer
+    assert walked(api, tmp_path) == ALL
+
+
+@pytest.mark.parametrize("paging", ["", ',"paging":{"pageSize":20}'])
+def test_an_api_whose_pages_are_smaller_than_it_was_asked_for_loses_no_row(
+    paging: str, api: Api, tmp_path: Path
+) -> None:
+    def answer(asked: Asked) -> object:
+        asked_for = asked.body.get("paging", {})
+        size = min(7, asked_for.get("pageSize", 7))
+        return {"totalHits": 23, "conversations": page(asked_for.get("pageNumber", 1), size)}
+
+    api.answer = answer
+    body = f'{{"interval":"a/b"{paging}}}'.encode()
+    assert walked(api, tmp_path, Call("POST", "/api/v2/q/query", body=body)) == ALL
+
+
 def test_a_list_that_grows_meanwhile_is_walked_to_its_new_end(api: Api, tmp_path: Path) -> None:
     def growing(asked: Asked) -> object:
         number = int(asked.query.get("pageNumber", 1))
@@ -154,7 +186,9 @@ def test_an_answer_that_is_no_list_is_a_list_of_itself(answer: Any, api: Api, tm
     assert walked(api, tmp_path) == ["one"]
 
 
-@pytest.mark.parametrize("answer", [{"entities": []}, {"totalHits": 0}, {"entities": None, "pageCount": 0}, []])
+@pytest.mark.parametrize(
+    "answer", [{"entities": []}, {"totalHits": 0}, {"entities": None, "pageCount": 0}, [], Say(b"", 204)]
+)
 def test_a_list_without_rows_is_empty(answer: Any, api: Api, tmp_path: Path) -> None:
     api.answer = lambda _: answer
     assert walked(api, tmp_path) == []
@@ -189,10 +223,17 @@ def test_a_page_without_rows_in_the_middle_does_not_end_a_list(api: Api, tmp_pat
     assert walked(api, tmp_path) == ALL[:5] + ALL[10:]
 
 
-@pytest.mark.parametrize("uri", ["list?after=1", "mailto:x", "@other.example/x"])
+@pytest.mark.parametrize("uri", ["list?after=1", "mailto:x", "@other.example/x", "https://[/x"])
 def test_a_link_that_is_no_path_is_refused(uri: str, api: Api, tmp_path: Path) -> None:
     api.answer = lambda _: {"entities": page(1), "nextUri": uri}
     with pytest.raises(TokenError, match="no path"):
+        walked(api, tmp_path)
+
+
+@pytest.mark.parametrize("more", [{"nextUri": "/a?b=\ud800"}, {"cursor": "\ud800"}], ids=ascii)
+def test_what_follows_must_be_text(more: dict[str, str], api: Api, tmp_path: Path) -> None:
+    api.answer = lambda _: {"entities": page(1), **more}
+    with pytest.raises(UsageError, match="no request can be made"):
         walked(api, tmp_path)
 
 
