@@ -170,7 +170,11 @@ def test_a_token_that_came_from_another_machine_is_checked_too(bench: Bench) -> 
 def hanging() -> Iterator[Shared]:
     """A cache that machines share and that never answers."""
     over, store = threading.Event(), Store()
-    store.breaks = lambda _: over.wait(60) and None
+
+    def breaks(_: str) -> None:
+        over.wait(60)
+
+    store.breaks = breaks
     yield Shared("far", store, Report(), strict=False)
     over.set()
 
