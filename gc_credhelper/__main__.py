@@ -87,6 +87,10 @@ def main() -> int:
         return start()
     except KeyboardInterrupt:
         return 130  # as a shell says it; most of a run's time goes into imports, outside of cli.main
+    except RuntimeError as e:
+        if isinstance(e.__cause__, KeyboardInterrupt):  # Python 3.11 wraps it while a class is made
+            return 130
+        raise
 
 
 def git() -> int:

@@ -123,8 +123,7 @@ def test_a_token_that_no_cache_takes_displaces_the_old_one_that_lies_there(bench
     bench.entry().write(bench.token("old", age=HOUR + 1))
 
     def put(key: str, text: str) -> None:
-        del key, text
-        raise OSError("full")
+        raise OSError(f"no room for {len(text)} characters of {key}")
 
     cache.put = put  # type: ignore[method-assign]
     source = bench.source(("file", cache))

@@ -171,10 +171,10 @@ def hanging() -> Iterator[Shared]:
     """A cache that machines share and that never answers."""
     over, store = threading.Event(), Store()
 
-    def hang(_: str) -> None:
+    def breaks(_: str) -> None:
         over.wait(60)
 
-    store.breaks = hang
+    store.breaks = breaks
     yield Shared("far", store, Report(), strict=False)
     over.set()
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -88,6 +90,26 @@ def test_a_command_that_tells_the_id_runs_once_for_all_commands(
     assert ran.read_text() == "\n"
     assert len(scripted.requests) == 1
     assert not [*machine.cache.glob("*.token")]
+
+
+def test_an_interrupt_while_a_class_is_made_is_130_too(machine: Machine) -> None:
+    program = """
+import sys
+from gc_credhelper import __main__
+
+class Field:
+    def __set_name__(self, *_):
+        raise KeyboardInterrupt
+
+def start():
+    class Record:
+        field = Field()
+
+__main__.start = start
+sys.exit(__main__.main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 def test_an_interrupt_is_130_and_no_traceback(machine: Machine) -> None:
