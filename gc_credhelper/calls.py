@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from .deadline import Deadline
+from .bearer import UNAUTHORIZED
+from .deadline import Deadline, backoff
 from .errors import Error, RateLimited, TemporaryError, TokenError
 from .pace import Pace
 from .refusals import is_success, refusal
@@ -27,8 +28,6 @@ _REFUSAL = 1 << 16  # bytes of one that is no success: its few words are searche
 _ATTEMPT = 60.0  # seconds that one attempt may take; a query of the analytics API takes its time
 _LONGEST = 180.0  # seconds that a call of a walk waits when the server asks for it; Genesys' SDKs wait no longer either
 _UNTOLD = 10.0  # seconds after a rate limit that came without a time to wait
-_FIRST, _MOST = 0.5, 8.0  # seconds: bounds of the pauses that nobody asked for
-_UNAUTHORIZED = 401
 _SAFE = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")  # RFC 9110 §9.2.2: may be repeated
 _READING = ("/query", "/search")  # how the paths end to which a POST reads
 
@@ -88,7 +87,7 @@ class _Time:
 
     def pause(self, attempt: int, why: Error) -> None:
         """Before another attempt that nobody asked for, with full jitter; raises `why` when there is no time for it."""
-        wait = random.uniform(0, min(_MOST, _FIRST * 2 ** min(attempt, 9)))  # noqa: S311
+        wait = backoff(attempt)
         if wait >= self.limit.left():
             raise why
         time.sleep(wait)
@@ -137,7 +136,7 @@ class Calls:
             if failure is None:
                 assert answer, "a try without an answer has failed"
                 return answer
-            if answer and answer.status == _UNAUTHORIZED and not replaced:
+            if answer and answer.status == UNAUTHORIZED and not replaced:
                 replaced = slot.source.reject(token.value, deadline=time_.limit)
                 if replaced:
                     self._report.note(f"{call}: the token was refused, and replaced")

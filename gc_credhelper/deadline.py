@@ -10,6 +10,7 @@ from .errors import TemporaryError
 
 T = TypeVar("T")
 
+_FIRST, _MOST = 0.5, 8.0  # seconds: bounds of `backoff`
 THREAD = "gc-credhelper"  # the name of every thread that `run` starts
 
 
@@ -49,6 +50,11 @@ class Deadline:
         if not result:
             raise TemporaryError(f"{what} took longer than {self.seconds:.1f} s", hint="try again, or raise --deadline")
         return result[0]
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failures that named no time, with full jitter."""
+    return random.uniform(0, min(_MOST, _FIRST * 2 ** min(failures, 9)))  # noqa: S311
 
 
 class Pauses:

@@ -1,8 +1,15 @@
 """Echo: finds a secret, or a part of it, in what a server says, in clear or in any coding that it could be put in."""
 
 import base64
+import re
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _RUN = 5  # characters in a row that nothing which is shown has in common with it
+
+
+def is_uuid(text: str) -> bool:
+    """Has it the form of the ids that Genesys' support asks for?"""
+    return bool(_UUID.fullmatch(text))
 
 
 class Echo:

@@ -18,15 +18,14 @@ from typing import Any
 from requests import PreparedRequest
 
 from .credentials import ClientCredentials
-from .deadline import Deadline
-from .echo import Echo
+from .deadline import Deadline, backoff
+from .echo import Echo, is_uuid
 from .errors import Error, InvalidClient, RateLimited, TemporaryError, TokenError
 from .report import Report
 from .tokens import MAX_LIFETIME, AccessToken, advisory, is_b64token
 from .transport import LIMIT, Answer, Fill, Transport
 
 DEFAULT_LIFETIME = 300  # seconds, when the answer does not say: the shortest that a Genesys client can be set to
-_FIRST, _MOST = 0.5, 8.0  # seconds: bounds of the pauses between attempts
 _LEAST = 0.2  # seconds that an attempt needs; a shorter one would only hide what was wrong with the last
 _DAY = 86_400
 _CODES = {
@@ -34,7 +33,6 @@ _CODES = {
     *("invalid_scope", "access_denied", "server_error", "temporarily_unavailable"),
 }
 _PHRASES = ("client not found", "authentication failed", "rate limit exceeded")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class TokenExchanger:
@@ -66,7 +64,7 @@ class TokenExchanger:
             except TemporaryError as e:
                 if isinstance(e, RateLimited):
                     limited(e)
-                pause = random.uniform(0, min(_MOST, _FIRST * 2 ** min(attempt - 1, 9)))  # noqa: S311
+                pause = backoff(attempt - 1)
                 if e.retry_after is not None:
                     pause = e.retry_after + random.uniform(0, min(1.0, e.retry_after / 4))  # noqa: S311
                 fits = pause + _LEAST < deadline.left()
@@ -199,7 +197,7 @@ def retry_after(answer: Answer, told: str) -> float | None:
 def _correlation(answer: Answer, credentials: ClientCredentials) -> str:
     """The id that Genesys' support asks for, when it looks like one and has nothing of the secret, however turned."""
     value = answer.headers.get("ININ-Correlation-Id", "").strip()
-    if not _UUID.fullmatch(value) or not Echo(credentials.client_secret.reveal()).misses(value):
+    if not is_uuid(value) or not Echo(credentials.client_secret.reveal()).misses(value):
         return ""
     return f"correlation id {value}"
 

@@ -9,7 +9,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from .echo import Echo
+from .echo import Echo, is_uuid
 from .errors import Error, RateLimited, TemporaryError, TokenError, UsageError
 from .exchange import retry_after
 from .report import one_line
@@ -18,7 +18,6 @@ from .transport import Answer
 _LONGEST = 300  # characters of a message
 _WORD = 40  # characters of a word; a longer one is no word, and may be anything
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.IGNORECASE)
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CORRELATIONS = ("ININ-Correlation-Id", "Genesys-Correlation-Id")
 _MEANINGS: dict[int, tuple[type[Error], str]] = {
     100: (TokenError, "check api_url"),
@@ -75,5 +74,5 @@ def _told(body: dict[str, Any], message: str, answer: Answer, token: str) -> str
         said += f": {words[:_LONGEST]}{'…' if len(words) > _LONGEST else ''}"
     correlation = next((value for name in _CORRELATIONS if (value := answer.headers.get(name))), "")
     ids = {"context": context if isinstance(context, str) else "", "correlation": correlation}
-    shown = [f"{name} id {value}" for name, value in ids.items() if _UUID.fullmatch(value) and echo.misses(value)]
+    shown = [f"{name} id {value}" for name, value in ids.items() if is_uuid(value) and echo.misses(value)]
     return f"{said} ({', '.join(shown)})" if shown else said
